@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import filterfalse
 from pathlib import Path
@@ -24,6 +24,8 @@ NEW = "new"
 """What stands for the individual of pictures that were assigned to none, in CSV and as the name of their folder."""
 PLACES = ("frame", *BOX)
 """Columns that tell the boxes of one picture, or the frames of one video, apart, as tables of clusters have them."""
+
+_BY_PLACE = f"give the path alone, and its place in the columns {', '.join(PLACES)}, as dbc export clusters lists them"
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,7 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     texts = _of_samples(file, text_of, dataset.read("frame_start"), paths)
     pid = np.asarray(numbers_of(texts, smallest=1), dtype=np.int32)
     n_known = int((pid != UNKNOWN).sum())
-    nothing: list[str] = []
-    several: list[str] = []
-    for path in filterfalse(set(later).__contains__, lost):
-        (several if len(pictures.that_fit(path)) > 1 else nothing).append(path)
-    strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
-    strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""
+    strange = pictures.told_lost(filterfalse(set(later).__contains__, lost))
     strange += "".join(f"; {told}" for told in table.short)
     strange += f"; {left_out}, left out here; dbc run takes them" if later else ""
     alike = [path for path in table.cells["path"] if pictures.is_also_in_folders(path)]
@@ -120,6 +117,26 @@ class _Pictures:
         fitting = self.that_fit(path)
         return self._images_of[fitting[0]] if len(fitting) == 1 else []
 
+    def told_lost(self, paths: Iterable[str]) -> str:
+        """What is to be said of the `paths` of rows that name none of the pictures, each kind after a semicolon."""
+        kinds: dict[str, list[str]] = {}
+        for path in paths:
+            kinds.setdefault(self._why_lost(path), []).append(path)
+        return "".join(f"; rows {kind}: {_counted(those)}" for kind, those in sorted(kinds.items()))
+
+    def _why_lost(self, path: str) -> str:
+        if self.is_numbered(path):
+            return f"that name a box by its number, left out ({_BY_PLACE})"
+        n_fitting = len(self.that_fit(path))
+        if n_fitting > 1:
+            return "with a file name that several pictures have"
+        return f"that name {'a box or frame that the data set has not' if n_fitting else 'no picture of the data set'}"
+
+    def is_numbered(self, path: str) -> bool:
+        """Whether `path` is that of a picture and the number of one of its boxes, as in files of answers: `herd.jpg#1`."""
+        picture, _, number = path.rpartition("#")
+        return number.isdecimal() and bool(self.that_fit(picture))
+
     def why_none(self, path: str) -> str:
         """What is wrong with a table none of whose rows names a picture, `path` being the first."""
         as_listed = "give paths as dbc export clusters lists them"
@@ -129,6 +146,8 @@ class _Pictures:
             return f"names {shown(path)}, which fits {len(fitting)} pictures of the data set, such as {example}; {as_listed}"
         if fitting:
             return f"names boxes or frames of {shown(path)} that the data set has not; {as_listed.replace('paths', 'them')}"
+        if self.is_numbered(path):
+            return f"names a box by its number, as answers do: {shown(path)}; {_BY_PLACE}"
         if "\\" in path and self.that_fit(path.replace("\\", "/")):
             return f"names {shown(path)}, which is there with / in place of each backslash; write / in all paths"
         return f"names no picture of the data set, such as {shown(self.paths[0])}; {as_listed}"

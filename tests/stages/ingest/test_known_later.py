@@ -91,7 +91,7 @@ def test_boxes_of_one_picture_and_frames_of_one_video_are_told_apart(tmp_path: P
     header = "path,frame,left,top,width,height,identity\n"
     found = known(tmp_path, f"{header}a.jpg,,5,6,7,8,Ada\nfilm.mp4,9.0,,,,,Zola\na.jpg,,5,6,7,9,x\n", **boxes)
     assert found.pid.tolist() == [-2, 1, -2, 2]
-    assert "rows that name no picture of the data set: 1, the first 'a.jpg'" in found.note
+    assert "rows that name a box or frame that the data set has not: 1, the first 'a.jpg'" in found.note
     with pytest.raises(
         UsageError, match=r"names boxes or frames of 'film.mp4' that the data set has not; give them as"
     ):
@@ -130,3 +130,14 @@ def test_rows_with_fewer_cells_than_the_header_are_told(tmp_path: Path) -> None:
         "rows with fewer cells than the header, taken for empty at their end: 1, the first line 3 (1 of 2)"
         in found.note
     )
+
+
+def test_boxes_by_their_number_are_told_with_the_columns_to_name_them_by(tmp_path: Path) -> None:
+    told = (
+        "rows that name a box by its number, left out (give the path alone, and its place in the columns frame, left,"
+    )
+    assert told in known(tmp_path, "path,identity\na/1.jpg#2,Ada\nb/1.jpg,Bo\n").note
+    with pytest.raises(
+        UsageError, match=r"names a box by its number, as answers do: 'a/1\.jpg#2'; give the path alone"
+    ):
+        known(tmp_path, "path,identity\na/1.jpg#2,Ada\n")
