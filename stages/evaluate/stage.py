@@ -267,7 +267,9 @@ def _notes(
     elif retrieval.n_valid == 0:
         notes.append(f"no CMC, mAP and mINP: {_why_no_match(data)}")
     elif data.encounter is None and (data.camid[data.split != TRAIN] == UNKNOWN).all():
-        notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
+        notes.append(
+            "no camera ids: a query ignores no gallery sample of its identity, so matches from its own camera count"
+        )
     elif retrieval.n_left_out > MANY_LEFT_OUT * retrieval.n_queries:
         notes.append(
             f"{retrieval.n_left_out} of {retrieval.n_queries} queries have no match in another {_place(data)}, so CMC, mAP "

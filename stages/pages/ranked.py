@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from stages.samples import GALLERY, QUERY, UNKNOWN
+from stages.evaluate.retrieval.pairs import seen_at_once
+from stages.samples import GALLERY, QUERY
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 Group = Literal["best", "worst", "random"]
@@ -50,6 +51,7 @@ def ranked_lists(
     split: UInt8Array,
     pid: Int32Array,
     camid: Int32Array,
+    encounter: Int32Array | None = None,
     average_precision: Float64Array,
     each: int,
     top: int = TOP,
@@ -57,7 +59,7 @@ def ranked_lists(
     """The first `top` gallery entries of chosen queries, by inner product of `features` (n_samples, d), ties by index.
 
     As in the protocol of evaluation, entries of pid −1 and −2 are left out, and of the query's own pid those of its
-    own, known camera; without identities nothing is.
+    own, known camera or encounter; without identities nothing is.
     """
     queries, gallery = np.flatnonzero(split == QUERY), np.flatnonzero(split == GALLERY)
     has_identities = bool((pid[gallery] >= 0).any())
@@ -66,8 +68,10 @@ def ranked_lists(
     lists = []
     for group, number in chosen_queries(average_precision, each=each):
         row = int(queries[number])
-        own = (pid[gallery] == pid[row]) & (camid[gallery] == camid[row]) & (camid[row] != UNKNOWN) & (pid[row] > 0)
-        entries = gallery[~own]
+        entries = gallery
+        if pid[row] > 0:
+            seen = None if encounter is None else (encounter[row], encounter[gallery])
+            entries = gallery[(pid[gallery] != pid[row]) | ~seen_at_once((camid[row], camid[gallery]), seen)]
         similarity = features[entries] @ features[row]
         first = np.argsort(-similarity, kind="stable")[:top]
         found = entries[first]

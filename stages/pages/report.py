@@ -120,7 +120,10 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
     if parameters.rerank:
         reporter.note("ranked lists are by the features' distance, not re-ranked")
     rows = measured_features(features, camid, split, parameters).in_order(split)
-    return ranked_lists(rows, split=split, pid=pid, camid=camid, average_precision=precision, each=LISTS)
+    encounter = dataset.read("encounter") if "encounter" in dataset.names() else None
+    return ranked_lists(
+        rows, split=split, pid=pid, camid=camid, encounter=encounter, average_precision=precision, each=LISTS
+    )
 
 
 def _merges(run: RunDirectory, clusters: Artifact) -> list[Sides]:

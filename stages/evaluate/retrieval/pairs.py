@@ -60,15 +60,15 @@ def pid_pair_blocks(
         row = np.repeat(np.arange(len(q)), length)
         repeats = np.diff(np.append(first, len(q)))
         column = np.concatenate([np.tile(c, n) for c, n in zip(columns, repeats, strict=True)])
-        is_match = ~_shared(query_camid[q][row], gallery_camid[column]) & (column != own[q][row])
-        if encounters is not None:
-            is_match &= ~_shared(encounters[0][q][row], encounters[1][column])
-        yield PidPairs(q, row, column, is_match)
+        camids = query_camid[q][row], gallery_camid[column]
+        seen = None if encounters is None else (encounters[0][q][row], encounters[1][column])
+        yield PidPairs(q, row, column, ~seen_at_once(camids, seen) & (column != own[q][row]))
 
 
-def _shared(query: Int32Array, gallery: Int32Array) -> BoolArray:
-    """Whether both (n_pairs,) are the same and known."""
-    shared: BoolArray = (query == gallery) & (gallery != UNKNOWN)
+def seen_at_once(camids: tuple[Int32Array, Int32Array], encounters: tuple[Int32Array, Int32Array] | None) -> BoolArray:
+    """Whether queries and entries of their pid (n_pairs,) share a known camera or encounter: then they do not count."""
+    both = (camids,) if encounters is None else (camids, encounters)
+    shared: BoolArray = np.any([(query == gallery) & (gallery != UNKNOWN) for query, gallery in both], axis=0)
     return shared
 
 

@@ -10,8 +10,9 @@ from stages.pages.ranked import chosen_queries, ranked_lists
 from stages.samples import GALLERY, QUERY
 
 
+@pytest.mark.parametrize("has_encounters", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_first_match_of_a_list_is_where_the_evaluation_found_it(seed: int) -> None:
+def test_the_first_match_of_a_list_is_where_the_evaluation_found_it(seed: int, has_encounters: bool) -> None:
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(60, 8)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
@@ -19,6 +20,9 @@ def test_the_first_match_of_a_list_is_where_the_evaluation_found_it(seed: int) -
     pid = generator.integers(-2, 6, 60).astype(np.int32)
     camid = generator.integers(-2, 3, 60).astype(np.int32)
     camid[camid == -1] = -2
+    encounter = generator.integers(0, 20, 60).astype(np.int32) if has_encounters else None
+    if encounter is not None:
+        encounter[encounter == 0] = -2
     query, gallery = split == QUERY, split == GALLERY
     measured = evaluate_retrieval(
         features[query],
@@ -27,11 +31,11 @@ def test_the_first_match_of_a_list_is_where_the_evaluation_found_it(seed: int) -
         gallery_pid=pid[gallery],
         query_camid=camid[query],
         gallery_camid=camid[gallery],
+        encounters=None if encounter is None else (encounter[query], encounter[gallery]),
     )
     precision = measured.average_precision
-    lists = ranked_lists(
-        features, split=split, pid=pid, camid=camid, average_precision=precision, each=20, top=len(features)
-    )
+    ids = {"split": split, "pid": pid, "camid": camid, "encounter": encounter}
+    lists = ranked_lists(features, **ids, average_precision=precision, each=20, top=len(features))
     number = {row: place for place, row in enumerate(np.flatnonzero(query).tolist())}
     assert {each.group for each in lists} == {"best", "worst", "random"}
     for each in lists:
