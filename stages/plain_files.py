@@ -19,7 +19,10 @@ _BEGINNINGS = (
     (b"\xff\xfe\0\0", "it is text in UTF-32"),
     (b"\xff\xfe", "it is text in UTF-16, as Excel saves Unicode text"),
     (b"\xfe\xff", "it is text in UTF-16, as Excel saves Unicode text"),
-    (b"PK\x03\x04", "it is an Excel workbook or another archive"),
+    (b"PK\x03\x04", "it is an Excel workbook, or an archive to unpack"),
+    (b"\x1f\x8b", "it is compressed, and to unpack"),
+    (b"PAR1", "it is a Parquet table"),
+    (b"\x89HDF", "it is an HDF5 file"),
     (b"\xd0\xcf\x11\xe0", "it is an Excel workbook of before 2007"),
 )
 

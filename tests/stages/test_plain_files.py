@@ -70,7 +70,7 @@ def test_what_never_ends_is_refused_at_once(
         ("path\n".encode("utf-32"), "it is text in UTF-32"),
         ("path\na\nhöhle\n".encode("cp1252"), "line 3 has a byte 0xf6, which is 'ö' in Windows-1252"),
         (b"path\n\x81\n", "line 2 has a byte 0x81"),
-        (b"PK\x03\x04\x14\0\x06\0\xff", "it is an Excel workbook or another archive"),
+        (b"PK\x03\x04\x14\0\x06\0\xff", "it is an Excel workbook, or an archive to unpack"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "it is an Excel workbook of before 2007"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -128,6 +129,8 @@ def _check_source(source: Path) -> None:
     try:
         mode = source.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
+        if re.match("[a-z][a-z0-9]+:/", str(source)):
+            raise UsageError(f"source {shown(source)} is an address; download it, and give the folder") from None
         raise UsageError(f"source {shown(source)} does not exist; give the folder that holds the images") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"source {shown(source)} cannot be read: {error}; give another") from error

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
+from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import counted, is_missing, plain, relative_path, shown
 from stages.ingest.formats.programs import Program, joined, program_of
@@ -282,6 +283,8 @@ def _header(
     if needed == "path":
         alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]
         advice = "name the column of image paths so, in a header with commas, semicolons or tabs"
+        if any(PurePosixPath(name).suffix in image_suffixes() for name in found):
+            advice = "write the names of the columns above its first line, such as path,pid"
         advice = f"rename {shown(alike[0])} to path, if it holds the paths of images" if alike else advice
         if program := program_of(found):
             raise OfProgramError(

@@ -139,7 +139,12 @@ def _taken(detections: Iterable[Detection], parameters: IngestParameters, findin
         elif row.box is None:
             yield row
         elif not all(map(math.isfinite, row.box)):
-            raise UsageError(f"{row.origin}: box {_written(row.box)} is not four numbers; correct it")
+            if parameters.on_bad_image != "skip":
+                raise UsageError(
+                    f"{row.origin}: box {_written(row.box)} is not four numbers; correct it, or leave such boxes out with "
+                    "`on_bad_image='skip'`"
+                )
+            findings.boxes["without four numbers"] += 1
         elif min(row.box[2:]) == 0:
             findings.boxes["without area"] += 1
         elif row.is_relative and max(map(abs, row.box)) >= PIXELS_MEANT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -161,6 +162,12 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
 
 def _hint(root: Path, path: str) -> str:
     """How the file `path`, which is not below `root`, is written there; empty if it is not there at all."""
+    if re.match("[a-z][a-z0-9]+:/", path):
+        return "it is an address: download the pictures, and write where they are"
+    if re.match(r"[A-Za-z]:[\\/]", path):
+        return (
+            "it begins with a drive of Windows: write paths from the folder that holds the pictures on, with / in them"
+        )
     if "\\" in path and _is_file(root, path.replace("\\", "/")):
         return "it is there with / in place of each backslash, so write / in all paths"
     if path != path.strip() and _is_file(root, path.strip()):

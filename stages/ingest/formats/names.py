@@ -55,6 +55,9 @@ _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
 
 _YEAR_FIRST = re.compile(r"(?P<year>[0-9]{4})([-/.])(?P<month>[0-9]{1,2})\2(?P<day>[0-9]{1,2})")
 _DAY_FIRST = re.compile(r"(?P<day>[0-9]{1,2})\.(?P<month>[0-9]{1,2})\.(?P<year>[0-9]{4})")
+_BY_EXCEL = re.compile(
+    r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2}|[0-9]{1,2}-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+)
 _MONTHS = "january february march april may june july august september october november december"
 _BY_NAME = re.compile(
     r"(?P<day>[0-9]{1,2})[-/. ]+(?P<month>[A-Za-z]{3,9})[-/., ]+(?P<year>[0-9]{4}|[0-9]{2})(?![0-9])", re.ASCII
@@ -234,6 +237,11 @@ def doubts(texts: Collection[str], *, kind: str) -> list[str]:
     """A line for each reason to doubt how `texts`, names of `kind`, are read."""
     nobody = sorted({text for text in texts if may_be_missing(text)})
     notes = [twins_note(texts, kind=kind), alike_note(texts, kind=kind)]
+    if changed := sorted(filter(_BY_EXCEL.fullmatch, set(texts))):
+        notes.append(
+            f"{kind} as Excel writes long numbers and names like dates, so that one may stand for several: {len(changed)}, "
+            f"such as {', '.join(map(shown, changed[:4]))}; see to the table that they come from"
+        )
     if nobody:
         notes.append(
             f"{kind}: {', '.join(map(shown, nobody))} is taken for a name like any other; write NA for what is not known"

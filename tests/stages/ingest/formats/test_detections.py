@@ -145,8 +145,9 @@ def test_rows_that_are_wrong_are_refused_by_name(root: Path, rows: list[dict[str
 def test_boxes_outside_are_counted_if_bad_images_are_skipped(root: Path) -> None:
     findings = Findings()
     rows = [row("a.png", 1, box=(-9, 0, 5, 5)), row("b.png", 2), row("b.png", 3, box=(5, 5, -2, 3))]
+    rows.append(row("b.png", 4, box=(5, math.nan, 2, 3)))
     assert len(build(root, *rows, findings=findings, on_bad_image="skip")) == 1
-    assert findings.boxes == {"outside their picture": 1, "of negative size": 1}
+    assert findings.boxes == {"outside their picture": 1, "of negative size": 1, "without four numbers": 1}
 
 
 def test_pictures_that_are_not_there_are_named_with_their_row(root: Path) -> None:

@@ -148,3 +148,8 @@ def test_a_list_that_dbc_wrote_is_read_if_it_is_given_itself_and_one_of_several_
 def test_no_source_is_misuse(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         recognise_source(tmp_path / "no")
+
+
+def test_an_address_is_called_so() -> None:
+    with pytest.raises(UsageError, match="is an address; download it, and give the folder"):
+        recognise_source(Path("https://x.org/a.zip"))

@@ -310,3 +310,22 @@ def test_lines_that_are_no_rows_are_passed_over(tmp_path, content):
 @pytest.mark.parametrize("content", ["path,pid\na.jpg,1\0\n", "path,pid\na.jpg,1\n\0\0\0"])
 def test_bytes_0_are_refused(tmp_path, content):
     assert "holds bytes 0, as a file does that was not written to its end" in refusal(write(tmp_path, content), "csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("path\nhttps://x.org/a.jpg\n", "it is an address: download the pictures, and write where they are"),
+        ("path\nC:\\data\\a.jpg\n", "it begins with a drive of Windows: write paths from the folder"),
+        ("a.jpg,1\nb.jpg,2\n", "write the names of the columns above its first line, such as path,pid"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_told_with_what_to_do(tmp_path, content, told):
+    assert told in refusal(write(tmp_path, content), "csv")
+
+
+@pytest.mark.parametrize("name", ["1.2E+05", "1,2E+11", "1-Feb", "12-Dec"])
+def test_names_that_excel_changed_are_told(tmp_path, name):
+    table = write(tmp_path, f'path,pid\na.jpg,"{name}"\nb.jpg,"{name}"\nc.jpg,Feb\n')
+    (warning,) = read_as(table, "csv")[1].warnings
+    assert f"so that one may stand for several: 1, such as '{name}'" in warning
