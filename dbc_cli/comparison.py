@@ -29,6 +29,7 @@ COMPARISON = (
     Flag("dry_run", bool, "Say which runs would be made, and make nothing.", "", WHERE),
     Flag("csv", Path, "Write the table as CSV.", "", OUTPUT, "FILE"),
     Flag("markdown", Path, "Write the table as Markdown.", "", OUTPUT, "FILE"),
+    Flag("latex", Path, "Write the table as LaTeX.", "", OUTPUT, "FILE"),
     Flag("out", Path, "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),
     *OVERWRITE,
 )
@@ -119,7 +120,7 @@ def require_pictures(given: Given, names: Sequence[str]) -> Path:
 def _require_outputs(given: Given, pictures: Sequence[str]) -> None:
     """Raise UsageError if the pictures or tables cannot be written afterwards."""
     require_pictures(given, pictures)
-    for name in ("csv", "markdown"):
+    for name in ("csv", "markdown", "latex"):
         path = given[name]
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise UsageError(f"--{name} must be a file in a folder that exists, got {path}; give another")
@@ -237,15 +238,15 @@ def show_plan(given: Given, cells: Sequence[Cell]) -> None:
 def show_comparison(
     given: Given, results: Sequence[CellResult], pictures: Sequence[Path], *, methods: bool = False
 ) -> None:
-    """Print the table of the results, and write it as CSV and Markdown if these flags are given."""
+    """Print the table of the results, and write it as CSV, Markdown and LaTeX if these flags are given."""
     from stages.compare.outcomes import before_and_after_merges, last_lines, line_fields, lines, lopsided, named_stage
-    from stages.compare.text import comma_separated, markdown
+    from stages.compare.text import comma_separated, latex, markdown
 
     for told in (*lopsided(results), *([] if methods else before_and_after_merges(results))):
         RichReporter().warn(told)
     found = (last_lines if methods else lines)(results)
     with all_or_nothing():
-        for name, text in (("csv", comma_separated), ("markdown", markdown)):
+        for name, text in (("csv", comma_separated), ("markdown", markdown), ("latex", latex)):
             if given[name] is not None:
                 write_text(text(found), given[name], argument=name, overwrite=given.flag("overwrite"))
     if given.flag("json"):

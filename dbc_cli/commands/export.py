@@ -35,6 +35,14 @@ EXPORT = (
     Flag("map", MapMethod, "Add to the table x and y of each picture on a map of the samples.", "", OUTPUT),
     Flag("folders", Path, "Make a folder for each cluster, with links to its pictures.", "", OUTPUT, "DIR"),
     Flag("copy", bool, "Copy pictures into --folders instead of linking them.", "", OUTPUT),
+    Flag(
+        "distances",
+        Path,
+        "Write 1 - cosine of queries to gallery, or of all samples, with their names: .npz (features).",
+        "",
+        OUTPUT,
+        "FILE",
+    ),
     Flag("projector", Path, "Write features for TensorBoard's projector into it.", "", OUTPUT, "DIR"),
     Flag("root", Path, "The folder that was ingested.", "as dbc ingest was given it", WHERE, "DIR"),
     Flag(
@@ -48,7 +56,7 @@ EXPORT = (
 )
 USED_BY = {
     "clusters": ("out", "format", "map", "folders", "copy", "root", "deployments"),
-    "features": ("out", "projector"),
+    "features": ("out", "distances", "projector"),
     "model": ("out",),
 }
 """The flags above that each kind of export reads."""
@@ -174,15 +182,18 @@ def _check_clusters(given: Given) -> None:
 
 
 def _features(given: Given) -> dict[str, Any]:
-    from stages.export.features import embedded, projector_files, write_features, write_projector
+    from stages.export.features import embedded, projector_files, write_distances, write_features, write_projector
     from stages.export.which_stage import stage_to_search
     from stages.runs.lineage import newest_features, tell_of_chain
 
-    out, projector, run = given["out"], given["projector"], given.run_directory
-    if out is None and projector is None:
-        raise UsageError("nothing to write: give --out FILE.npz, --out FILE.parquet or --projector DIR")
+    out, distances, projector, run = given["out"], given["distances"], given["projector"], given.run_directory
+    if out is None and distances is None and projector is None:
+        raise UsageError(
+            "nothing to write: give --out FILE.npz, --out FILE.parquet, --distances FILE.npz or --projector DIR"
+        )
     overwrite = given.flag("overwrite")
     require_new([out], overwrite=overwrite)
+    require_new([distances], argument="distances", overwrite=overwrite)
     require_new([] if projector is None else projector_files(projector), argument="projector", overwrite=overwrite)
     reporter, stage = Keeping(RichReporter()), given.stage
     if stage is None:
@@ -194,6 +205,7 @@ def _features(given: Given) -> dict[str, Any]:
     found = embedded(run, features)
     if out is not None:
         write_features(found, out, overwrite=overwrite)
+    shape = None if distances is None else write_distances(found, distances, overwrite=overwrite)
     if projector is not None:
         write_projector(found, projector, overwrite=overwrite)
     return {
@@ -201,6 +213,8 @@ def _features(given: Given) -> dict[str, Any]:
         "n_samples": len(found.path),
         "dim": int(found.features.shape[1]),
         "out": out,
+        "distances": distances,
+        **({} if shape is None else {"n_rows": shape[0], "n_columns": shape[1]}),
         "projector": projector,
         "notes": _notes(given, reporter),
     }

@@ -1,4 +1,4 @@
-"""Tables of compared runs as text: Markdown for people, CSV for programs."""
+"""Tables of compared runs as text: Markdown for people, LaTeX for papers, CSV for programs."""
 
 from __future__ import annotations
 
@@ -54,6 +54,29 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     escaped = [[text.replace("|", "\\|") for text in row] for row in (head, *rows)]
     lines_of_text = ["| " + " | ".join(row) + " |" for row in escaped]
     return "\n".join([lines_of_text[0], "|" + "---|" * len(head), *lines_of_text[1:]]) + "\n"
+
+
+_LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "±": r"$\pm$",
+    "⁻": "$^-$",
+}
+"""What LaTeX would take otherwise, or has no letter for without packages."""
+
+
+def latex(lines: Sequence[Line]) -> str:
+    """The table as LaTeX's `tabular`, which needs no package."""
+    head, rows = table_cells(lines)
+    told = [
+        " & ".join("".join(_LATEX.get(letter, letter) for letter in text) for text in row) + r" \\"
+        for row in (head, *rows)
+    ]
+    columns = "l" * (head.index("at") + 1) + "r" * (len(head) - head.index("at") - 1)
+    body = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", told[0], r"\hline", *told[1:], r"\hline", r"\end{tabular}"]
+    return "\n".join(body) + "\n"
 
 
 def comma_separated(lines: Sequence[Line]) -> str:

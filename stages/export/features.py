@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from stages.arrays.memory_limit import limit_of, require_memory
+from stages.constraints.sample_names import sample_names
 from stages.errors import UsageError
 from stages.export.members import names_of
 from stages.export.tables import csv_text, write_parquet
@@ -91,6 +93,37 @@ def write_features(found: Embedded, file: Path, *, overwrite: bool = False) -> N
             np.savez(opened, features=found.features, cluster=found.cluster, **arrays)
 
     write_whole(file, write, overwrite=overwrite)
+
+
+def write_distances(found: Embedded, file: Path, *, overwrite: bool = False) -> tuple[int, int]:
+    """Write 1 − cosine of each query to each of the gallery, of all samples if there are no queries, to `file`, .npz.
+
+    It holds `distances` (q, g) in float32, and names, identities and cameras of rows and columns; returns (q, g). UsageError
+    for another ending, MemoryLimitError if they do not fit.
+    """
+    if file.suffix != ".npz":
+        raise UsageError(f"`distances` must end in .npz, got {str(file)!r}")
+    split = np.array(found.split)
+    sides = {name: np.flatnonzero(split == name) for name in ("query", "gallery")}
+    if not all(map(len, sides.values())):
+        sides = dict.fromkeys(sides, np.arange(len(split)))
+    query, gallery = sides.values()
+    n_bytes = query.size * gallery.size * 4 + 2 * found.features.nbytes
+    what = f"a matrix of {query.size} × {gallery.size} distances"
+    require_memory(n_bytes, memory_limit=limit_of(None, found.features), what=what)
+    distances = found.features[query] @ found.features[gallery].T
+    np.subtract(1, distances, out=distances)
+    known = {"": np.array(sample_names(found.dataset)), "_pid": found.pid, "_camera": np.array(found.camera)}
+    arrays: dict[str, Any] = {
+        f"{side}{name}": column[own] for side, own in sides.items() for name, column in known.items()
+    }
+
+    def write(part: Path) -> None:
+        with part.open("wb") as opened:
+            np.savez(opened, distances=distances, **arrays)
+
+    write_whole(file, write, argument="distances", overwrite=overwrite)
+    return query.size, gallery.size
 
 
 def projector_files(folder: Path) -> tuple[Path, ...]:

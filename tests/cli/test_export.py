@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
+from scipy.spatial.distance import cdist
 
 from schemas.parameters import InitParameters
 from stages.errors import DbcError, UsageError
@@ -56,6 +57,10 @@ def test_features_read_back_without_pickle_and_for_the_projector(dbc: Dbc, crops
     with np.load("f.npz", allow_pickle=False) as found:
         np.testing.assert_array_equal(found["features"], artifact.read("pooled"))
         assert found["path"].tolist() == RunDirectory(crops).require("dataset").read("path").tolist()
+    told = dbc("export", "features", "--run", crops, "--distances", "d.npz", "--stage", "1", "--json").json
+    with np.load("d.npz", allow_pickle=False) as found:
+        assert found["distances"].shape == (told["n_rows"], told["n_columns"]) == (len(LEVELS),) * 2
+        assert found["gallery"].tolist() == RunDirectory(crops).require("dataset").read("path").tolist()
     vectors = np.loadtxt("map/vectors.tsv", delimiter="\t")
     np.testing.assert_allclose(vectors, artifact.read("pooled"), rtol=1e-6)
     with Path("map/metadata.tsv").open(newline="") as opened:
@@ -63,6 +68,22 @@ def test_features_read_back_without_pickle_and_for_the_projector(dbc: Dbc, crops
     with Image.open("map/sprite.png") as sprite:
         assert sprite.size == (192, 192)
     assert "single_image_dim: 64" in Path("map/projector_config.pbtxt").read_text()
+
+
+def test_distances_are_those_of_queries_to_the_gallery(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = dbc("export", "features", "--run", run, "--distances", "d.npz")
+    assert ran.status == 0, ran.err
+    dataset = RunDirectory(run).require("dataset")
+    split, features = dataset.read("split"), RunDirectory(run).require("features", -1).read("pooled")
+    with np.load("d.npz", allow_pickle=False) as found:
+        np.testing.assert_allclose(
+            found["distances"], cdist(features[split == 1], features[split == 2], "cosine"), atol=1e-6
+        )
+        np.testing.assert_array_equal(found["query_pid"], dataset.read("pid")[split == 1])
+        np.testing.assert_array_equal(found["gallery"], dataset.read("path")[split == 2])
+    monkeypatch.setattr("stages.export.features.limit_of", lambda *_: 1)
+    refused = dbc("export", "features", "--run", run, "--distances", "large.npz")
+    assert (refused.status, " distances takes " in refused.line, Path("large.npz").exists()) == (1, True, False)
 
 
 def test_what_is_warned_of_is_in_json(dbc: Dbc, crops: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from stages.compare.outcomes import (
     lopsided,
     stage_at,
 )
-from stages.compare.text import comma_separated, markdown
+from stages.compare.text import comma_separated, latex, markdown, table_cells
 from stages.errors import UsageError
 from stages.loop.plan import Plan
 
@@ -113,6 +113,15 @@ def test_one_seed_has_no_deviation_and_unknown_figures_are_dashes() -> None:
     assert "| 0 | last | 1 | 90 | – | – | – | – | 0.250 |" in text
     assert "±" not in text
     assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_latex_has_the_same_cells_and_escapes_what_it_would_take_otherwise() -> None:
+    told = [result({"recipe": r"a_b\c%"}, [0.1, 0.2, 0.3], [0.0, 0.0, 0.25])]
+    head, *rows = [row.split(" & ") for row in latex(lines(told)).splitlines() if row.endswith(r"\\")]
+    assert [head[0], rows[-1][0]] == ["recipe", r"a\_b\textbackslash{}c\%"]
+    cells, _ = table_cells(lines(told))
+    assert {len(row) for row in (head, *rows)} == {len(cells)}
+    assert latex(lines(told)).startswith(r"\begin{tabular}{ll" + "r" * (len(cells) - 2) + "}\n\\hline\n")
 
 
 def test_csv_holds_the_same_figures_in_full() -> None:
