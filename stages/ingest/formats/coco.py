@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +20,7 @@ from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.layout import only_one
 from stages.ingest.formats.names import counted, path_below, plain, shown
 from stages.ingest.formats.numbers import box_of, frame_of, is_unsaid, number_of, score_of, size_of, text_of
+from stages.ingest.formats.picture_files import FIELDS, key_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.plain_files import plain_file
 from stages.samples import Samples
@@ -49,6 +51,7 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     content = read_object(file)
     left_out = Counter[str]()
     unlisted: list[str] = []
+    findings.warnings += _told_annotations(_by_id(file, content, "annotations", needed="image_id").values())
     rows = _detections(file, root, content, left_out, unlisted, findings)
     found = each_picture_once(rows, left_out, parameters)
     forget_json()
@@ -164,6 +167,35 @@ def _detections(
             category=category,
             size=size_of(image.get("width"), image.get("height")),
         )
+
+
+def _told_annotations(annotations: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Lines to warn with of crowds, of outlines without a box, and of fields that may say who it is and are not read."""
+    told, unread = Counter[str](), Counter[str]()
+    for row in annotations:
+        told["with iscrowd, as of several animals at once, each taken for one"] += row.get("iscrowd") == 1
+        told["with an outline and no bbox, taken for whole pictures"] += bool(
+            row.get("segmentation") and not row.get("bbox")
+        )
+        attributes = row.get("attributes")
+        own = (
+            {f"attributes.{name}": value for name, value in attributes.items()} if isinstance(attributes, dict) else {}
+        )
+        for name, value in (*row.items(), *own.items()):
+            unread[name] += _is_unread(name) and not is_unsaid(value)
+    lines = [f"annotations {what}: {n}" for what, n in (+told).items()]
+    if +unread:
+        lines.append(
+            f"fields of annotations that are not read: {counted(+unread)}; `dbc ingest` reads name (the individual), "
+            "viewpoint and track_id beside bbox"
+        )
+    return lines
+
+
+@cache
+def _is_unread(name: str) -> bool:
+    """Whether the field of an annotation says who it is, by its name, and is not read."""
+    return name not in ("viewpoint", "track_id") and key_of(name.rpartition(".")[2]) in FIELDS
 
 
 def _videos(content: Mapping[str, Any]) -> dict[str, str]:

@@ -27,8 +27,8 @@ _PLACES = _ANNOTATIONS | {"jpegimages", "images", "image", "img", "imgs"}
 _MASKS = frozenset({"segmentationclass", "segmentationobject"})
 """Folders of VOC whose pictures are masks of others."""
 _LOOKED_AT = 50
-_FIELDS = {"individual": "identity", "individualid": "identity", "identity": "identity", "trackid": "tracklet"}
-_FIELDS |= dict.fromkeys(("view", "viewpoint", "flank"), "view")
+FIELDS = {"individual": "identity", "individualid": "identity", "identity": "identity", "trackid": "tracklet"}
+FIELDS |= dict.fromkeys(("view", "viewpoint", "flank"), "view")
 """What is taken of the attributes of a box, by their names in small letters without _."""
 
 
@@ -172,11 +172,16 @@ def _key(path: str) -> str:
     return "/".join([*(part for part in pure.parts[:-1] if part.casefold() not in _PLACES), pure.stem])
 
 
+def key_of(name: str) -> str:
+    """The key by which `FIELDS` have the name of an attribute."""
+    return name.strip().casefold().replace("_", "")
+
+
 def attributes_of(said: Mapping[str, object], origin: str) -> dict[str, Any]:
     """Identity, tracklet and view as the attributes of a box say them, those that do."""
     found: dict[str, Any] = {}
     for name, value in said.items():
-        field = _FIELDS.get(name.strip().casefold().replace("_", ""))
+        field = FIELDS.get(key_of(name))
         if field is not None and not is_missing(text := text_of(value, origin, name=name)):
             found.setdefault(field, text.strip())
     return found

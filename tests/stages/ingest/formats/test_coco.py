@@ -187,3 +187,17 @@ def test_frames_of_coco_vid_count_from_one_and_videos_are_named_by_their_files(t
     samples, findings = read(source, "coco")
     assert not len(samples.frame_number)
     assert findings.warnings[0] == "frames of pictures that are no numbers, taken for missing: 1, such as 'a_0003'"
+
+
+def test_crowds_outlines_without_a_box_and_fields_that_are_not_read_are_told(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"image_id": 1, "bbox": BOX, "iscrowd": 1, "name": "Ada", "individual_id": 7},
+        {"image_id": 1, "bbox": [0, 0, 5, 5], "iscrowd": 0, "attributes": {"Individual": "Ada", "track_id": None}},
+        {"image_id": 2, "segmentation": [[1, 1, 5, 1, 5, 5]], "viewpoint": "left"},
+    ]
+    assert read(coco(tmp_path, rows), "coco")[1].warnings == [
+        "annotations with iscrowd, as of several animals at once, each taken for one: 1",
+        "annotations with an outline and no bbox, taken for whole pictures: 1",
+        "fields of annotations that are not read: 1 attributes.Individual, 1 individual_id; `dbc ingest` reads name (the "
+        "individual), viewpoint and track_id beside bbox",
+    ]
