@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.at_work import at_work
 from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
-from dbc_cli.console import RichReporter, print_json
+from dbc_cli.console import RichReporter, print_json, show
 from dbc_cli.flags.flag import DECLARED, FLAGS_OF, Flag
 from dbc_cli.flags.training import INITIAL
 from dbc_cli.pointer import POINTER, remember_run, remembered_run
@@ -56,7 +56,7 @@ class Given:
     named_by: str | None = None
     """How the run is known if no flag names it, in words."""
     told: list[str] = field(default_factory=list)
-    """What was noted of the options given."""
+    """What was noted of the options given, and warned of, for JSON."""
 
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
@@ -80,13 +80,24 @@ class Given:
 
     def note(self, message: str) -> None:
         """A remark on the options given, which JSON has, too."""
-        if (line := in_flags(message)) not in self.told:
-            self.told.append(line)
-        RichReporter().note(message)
+        self.told.append(in_flags(message))
+        self.reporter.note(message)
+
+    @property
+    def reporter(self) -> RichReporter:
+        """What shows notes, warnings and progress on stderr; JSON has the warnings, too."""
+        return RichReporter(self.told)
 
     def print_json(self, fields: Mapping[str, Any]) -> None:
-        """Print `fields` as JSON, whose notes begin with what was noted of the options given."""
-        print_json({**fields, "notes": [*self.told, *fields.get("notes", ())]})
+        """Print `fields` as JSON, whose notes begin with what was told."""
+        print_json({**fields, "notes": list(dict.fromkeys([*self.told, *fields.get("notes", ())]))})
+
+    def show(self, fields: Mapping[str, Any], *, title: str) -> None:
+        """Print `fields`: as a table of two columns or, with --json, by `print_json`."""
+        if self.flag("json"):
+            self.print_json(fields)
+        else:
+            show(fields, title=title)
 
     def fields_of(self, flags: Sequence[Flag]) -> dict[str, Any]:
         """The values given for these flags, by field name."""
@@ -101,7 +112,7 @@ class Given:
         return RunDirectory(self.run, {kind: _version(kind, text) for kind, text in pinned.items()})  # type: ignore[misc]
 
     def context(self, reporter: Reporter | None = None) -> Context:
-        """Device, limits and the like; reports go to `reporter`, by default to stderr."""
+        """Device, limits and the like; reports go to `reporter`, by default to that of `self`."""
         from stages.runs.context import Context
 
         names = ("device", "workers", "cache", "checkpoint_every", "force", "dry_run")
@@ -110,7 +121,7 @@ class Given:
             memory_limit=parse_bytes(self["memory_limit"]),
             compiled=self.flag("compile"),
             command=("dbc", *self.arguments),
-            reporter=reporter or RichReporter(),
+            reporter=reporter or self.reporter,
         )
 
     @property

@@ -188,7 +188,7 @@ def _source(given: Given, others: Sequence[str]) -> OtherSet:
         raise UsageError(f"--source must be a run, got {given['source_run']}, which is no folder; name another")
     if "tj-aidl" in others and given["attributes"] is None:
         raise UsageError("--attributes is missing: give a table with path and a column of 0 and 1 for each attribute")
-    require_another_set(given.run_directory, RunDirectory(given["source_run"]), RichReporter())
+    require_another_set(given.run_directory, RunDirectory(given["source_run"]), given.reporter)
     return OtherSet(RunDirectory(given["source_run"]), given["attributes"])
 
 
@@ -243,7 +243,7 @@ def show_comparison(
     from stages.compare.text import comma_separated, latex, markdown
 
     for told in (*lopsided(results), *([] if methods else before_and_after_merges(results))):
-        RichReporter().warn(told)
+        given.reporter.warn(told)
     found = (last_lines if methods else lines)(results)
     with all_or_nothing():
         for name, text in (("csv", comma_separated), ("markdown", markdown), ("latex", latex)):

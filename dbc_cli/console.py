@@ -34,10 +34,11 @@ def stderr() -> Console:
 
 
 class RichReporter:
-    """Progress bars on a terminal, nothing but notes and warnings elsewhere."""
+    """Progress bars on a terminal, nothing but notes and warnings elsewhere. Warnings are added to `told`, if it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: list[str] | None = None) -> None:
         self.console = stderr()
+        self._told = told
 
     @contextmanager
     def task(self, description: str, *, total: int, unit: str) -> Iterator[Advance]:
@@ -70,6 +71,8 @@ class RichReporter:
 
     def warn(self, message: str) -> None:
         """A warning, marked as one."""
+        if self._told is not None:
+            self._told.append(in_flags(message))
         self.console.print(f"warning: {visible_line(in_flags(message))}", style="yellow", markup=False, highlight=False)
 
 
@@ -87,11 +90,8 @@ class QuietReporter(RichReporter):
         super().note(message)
 
 
-def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
-    """Print `result`: as JSON, or the same fields as a table of two columns."""
-    if as_json:
-        print_json(result)
-        return
+def show(result: Mapping[str, Any], *, title: str) -> None:
+    """Print the fields of `result` as a table of two columns."""
     table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")

@@ -22,7 +22,7 @@ def show_outcome(outcome: Made, given: Given) -> None:
     if given.flag("json"):
         given.print_json(outcome_fields(outcome))
     else:
-        show(table_fields(outcome), title=title, as_json=False)
+        show(table_fields(outcome), title=title)
 
 
 def table_fields(outcome: Made) -> dict[str, Any]:

@@ -30,11 +30,13 @@ class RunProgress(RichReporter):
     """A reporter of a whole run: on a terminal one moving picture, elsewhere a line a stage.
 
     `works` are the stages to come, and `forecast` learns from them how long the rest takes. `may_train` says whether any
-    stage trains.
+    stage trains. What it warns of is added to `told`.
     """
 
-    def __init__(self, works: Sequence[Work], forecast: Forecast, *, may_train: bool) -> None:
-        super().__init__()
+    def __init__(
+        self, works: Sequence[Work], forecast: Forecast, *, may_train: bool, told: list[str] | None = None
+    ) -> None:
+        super().__init__(told)
         self.rows: list[dict[str, Any]] = []
         self._noted: set[str] = set()
         self._works = {work.stage: work for work in works}

@@ -70,7 +70,7 @@ def _assign(given: Given, source: Path | None) -> None:
     from stages.assign.stage import clustered, grown_since, read_assignments
     from stages.export.which_stage import stage_to_show
 
-    csv, overwrite, run, reporter = given["csv"], given.flag("overwrite"), given.run_directory, RichReporter()
+    csv, overwrite, run, reporter = given["csv"], given.flag("overwrite"), given.run_directory, given.reporter
     if csv is not None and csv.suffix != ".csv":
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
     require_new([csv], argument="csv", overwrite=overwrite)
@@ -120,7 +120,7 @@ def _add(given: Given, source: Path) -> Made:
     from stages.ingest.stage import ingest
 
     parameters = parse(IngestParameters, {"format": recognised(source), **given.fields_of(ON_BAD_IMAGE)})
-    context, root = given.context(), given["root"]
+    context, root = given.context(RichReporter()), given["root"]
     try:
         return ingest(given.run_directory, source=source, root=root, parameters=parameters, add=True, context=context)
     except UsageError as error:

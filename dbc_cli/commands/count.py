@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter, print_text
+from dbc_cli.console import print_text
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
-from dbc_cli.problems import lines_in_flags
 from stages.output_files import require_new, write_text
-from stages.reporting import Keeping
 
 if TYPE_CHECKING:
     from stages.review.count_stage import Counting
@@ -45,7 +43,7 @@ def count(given: Given) -> None:
 
     out = given["out"]
     require_new([out], overwrite=given.flag("overwrite"))
-    reporter = Keeping(RichReporter())
+    reporter = given.reporter
     run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, given.stage, reporter)
     n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
@@ -62,7 +60,7 @@ def count(given: Given) -> None:
     if found.n_blind:
         reporter.warn(f"{found.n_blind} drawn pairs have no view in common, and count as different")
     if given.flag("json"):
-        given.print_json({"run": given.run.as_posix(), **_fields(found), "notes": lines_in_flags(reporter.warned)})
+        given.print_json({"run": given.run.as_posix(), **_fields(found)})
     else:
         _show(found, out)
 

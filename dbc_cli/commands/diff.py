@@ -46,4 +46,4 @@ def diff(given: Given, names: tuple[str, str] | None) -> None:
             print_table(borderless_table((part, "first", "second"), rows, n_left=3))
     if found.partitions is not None and not found.is_same:
         print_text("")
-        show(found.partitions, title="partitions", as_json=False)
+        show(found.partitions, title="partitions")

@@ -8,7 +8,7 @@ from typing import Any
 
 from dbc_cli.by_recipe import evaluate_parameters, tell_of_another_recipe
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter, show
+from dbc_cli.console import show
 from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
@@ -48,7 +48,7 @@ def evaluate(given: Given) -> None:
     tell_of_another_recipe(given)
     run, looks_at_clusters = given.run_directory, given.stage is None or given.stage > 0
     outcome = run_evaluate(
-        with_clusters(run, RichReporter()) if looks_at_clusters else run,
+        with_clusters(run, given.reporter) if looks_at_clusters else run,
         stage=given.stage,
         parameters=parameters,
         ids=given["ids"],
@@ -58,7 +58,7 @@ def evaluate(given: Given) -> None:
     if given.flag("json"):
         show_outcome(outcome, given)
         return
-    show(_as_table(table_fields(outcome)), title=f"metrics of stage {stage_label(outcome.stage)}", as_json=False)
+    show(_as_table(table_fields(outcome)), title=f"metrics of stage {stage_label(outcome.stage)}")
 
 
 def _as_table(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter, print_text, show
+from dbc_cli.console import print_text
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
-from dbc_cli.problems import lines_in_flags
 from schemas.choices import ClusterFormat, ExportKind, MapMethod
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
 from stages.output_files import all_or_nothing, require_new
-from stages.reporting import Keeping
 
 EXPORT = (
     Flag(
@@ -94,14 +92,9 @@ def export(given: Given, what: str | None) -> None:
         _show(given, what, fields)
 
 
-def _notes(given: Given, reporter: Keeping) -> list[str] | None:
-    """What was warned of, for JSON; the table has it above."""
-    return lines_in_flags(reporter.warned) if given.flag("json") else None
-
-
 def _show(given: Given, what: str, fields: dict[str, Any]) -> None:
     shown = {name: value for name, value in fields.items() if given.flag("json") or value is not None}
-    show({"run": given.run.as_posix(), **shown}, title=what, as_json=given.flag("json"))
+    given.show({"run": given.run.as_posix(), **shown}, title=what)
 
 
 def _clusters(given: Given) -> dict[str, Any] | None:
@@ -120,7 +113,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
 
     out, folders, overwrite, as_format = given["out"], given["folders"], given.flag("overwrite"), given["format"]
     _check_clusters(given)
-    reporter = Keeping(RichReporter())
+    reporter = given.reporter
     positions = None if given["map"] is None else partial(scatter.positions, method=given["map"])
     run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, assigned_stage(given.run_directory) if given.stage is None else given.stage, reporter)
@@ -157,7 +150,6 @@ def _clusters(given: Given) -> dict[str, Any] | None:
         "n_clusters": members.n_clusters,
         "out": out,
         "folders": folders,
-        "notes": _notes(given, reporter),
         **({"clusters": [dict(zip(columns, row, strict=True)) for row in rows]} if given.flag("json") else {}),
     }
 
@@ -195,7 +187,7 @@ def _features(given: Given) -> dict[str, Any]:
     require_new([out], overwrite=overwrite)
     require_new([distances], argument="distances", overwrite=overwrite)
     require_new([] if projector is None else projector_files(projector), argument="projector", overwrite=overwrite)
-    reporter, stage = Keeping(RichReporter()), given.stage
+    reporter, stage = given.reporter, given.stage
     if stage is None:
         stage = stage_to_search(run, reporter)
     elif stage > (last := max([0, *run.stages("features"), *run.stages("clusters")])):
@@ -216,7 +208,6 @@ def _features(given: Given) -> dict[str, Any]:
         "distances": distances,
         **({} if shape is None else {"n_rows": shape[0], "n_columns": shape[1]}),
         "projector": projector,
-        "notes": _notes(given, reporter),
     }
 
 

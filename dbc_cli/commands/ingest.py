@@ -146,7 +146,8 @@ def ingest(given: Given, source: Path | None) -> None:
         parameters=parse(IngestParameters, fields),
         new_dataset=given.flag("new_dataset"),
         add=given.flag("add"),
-        context=given.context(),
+        # what is told of a source is for people
+        context=given.context(RichReporter()),
     )
     if given["attributes"] is not None and outcome.artifact is not None:
         from stages.ingest.synthetic.attributes import write_attributes

@@ -11,7 +11,6 @@ from dbc_cli.by_recipe import (
     tell_of_another_recipe,
 )
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import MERGING, Flag, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
@@ -69,9 +68,9 @@ def merge(given: Given) -> None:
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
         tell_of_unused(given, {"n_clusters": "merges, and --start reviewed makes none"})
-        run = with_clusters(run, RichReporter())
+        run = with_clusters(run, given.reporter)
         # those that dbc review shows
-        stage = stage_to_show(run, stage, RichReporter())
+        stage = stage_to_show(run, stage, given.reporter)
     # in config.toml it is for the end of dbc run, and not for each merge of a loop
     asked = None if "n_clusters" in given.configured else asked_n_clusters(given)
     if asked is not None and asked != "schedule" and parameters.clusterer == "dbc" and parameters.start != "reviewed":

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dbc_cli.command import Given, command
 from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
-from dbc_cli.console import RichReporter, show
 from dbc_cli.flags.flag import OUTPUT, Flag, pins
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.problems import in_flags
@@ -29,7 +28,7 @@ def plot(given: Given) -> None:
     from stages.runs.lineage import with_clusters
 
     folder = require_pictures(given, ["run"])
-    reporter = RichReporter()
+    reporter = given.reporter
     run = with_clusters(given.run_directory, reporter)
     measures = measured(run, Compared(reporter=reporter))
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
@@ -54,4 +53,4 @@ def plot(given: Given) -> None:
         "chosen": json_stage(chosen),
         "pictures": [path.as_posix() for path in written],
     }
-    show(fields, title="pictures", as_json=given.flag("json"))
+    given.show(fields, title="pictures")

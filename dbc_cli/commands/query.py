@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.report import named_as_written, save_picture
-from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text, text_of
+from dbc_cli.console import borderless_table, print_table, print_text, text_of
 from dbc_cli.flags.flag import OUTPUT, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, OVERWRITE
-from dbc_cli.problems import lines_in_flags
 from schemas.stage_names import json_stage, stage_label
 from stages.errors import UsageError
-from stages.reporting import Keeping
 
 if TYPE_CHECKING:
     from stages.search.query import Found
@@ -52,7 +50,7 @@ def query(given: Given, pictures: list[Path] | None) -> None:
         raise UsageError("PICTURE is missing: give one or more files, as in: dbc query photo.jpg")
     overwrite = given.flag("overwrite")
     sheet = named_as_written(given["sheet"], argument="sheet", overwrite=overwrite)
-    reporter, stage = Keeping(RichReporter()), given.stage
+    reporter, stage = given.reporter, given.stage
     run = with_clusters(given.run_directory, reporter)
     if stage is None:
         stage = stage_to_search(run, reporter)
@@ -69,8 +67,8 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     given.remember(only_read=True)
     if given.flag("json"):
         stages = {"stage": json_stage(found.stage), "features_stage": json_stage(found.features_stage)}
-        more = {"sheet": sheet, "notes": lines_in_flags(reporter.warned), "pictures": _fields(found)}
-        print_json({"run": given.run.as_posix(), **stages, **more})
+        more = {"sheet": sheet, "pictures": _fields(found)}
+        given.print_json({"run": given.run.as_posix(), **stages, **more})
     else:
         _show(found, sheet)
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter, borderless_table, print_table, print_text, text_of
+from dbc_cli.console import borderless_table, print_table, print_text, text_of
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
-from dbc_cli.problems import lines_in_flags
 from schemas.choices import Drawn, PageMap
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
-from stages.reporting import Keeping, Reporter
+from stages.reporting import Reporter
 
 if TYPE_CHECKING:
     from stages.evaluate.clusters.cluster_report import ClusterRow
@@ -91,7 +90,7 @@ def report(given: Given) -> None:
     tell_of_unused(given, dict.fromkeys(("draw", "columns"), "`out`") if picture is None else {})
     tell_of_unused(given, dict.fromkeys(("map", "page_mb"), "`html`") if page is None else {})
     top = given.get("top", 10)
-    reporter = Keeping(RichReporter())
+    reporter = given.reporter
     run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
@@ -118,7 +117,7 @@ def report(given: Given) -> None:
         **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
     }
     if given.flag("json"):
-        given.print_json({**fields, "notes": lines_in_flags(reporter.warned)})
+        given.print_json(fields)
         return
     _show(fields)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.report import PAGES, named_as_written
-from dbc_cli.console import RichReporter, print_json, print_text, show
+from dbc_cli.console import RichReporter, print_json, print_text
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from dbc_cli.idle import tell_of_unused
@@ -71,7 +71,7 @@ def review(given: Given) -> None:
     tell_of_unused(given, {} if given.flag("for_count") else {"n_answers": "`for_count`"})
     named_as_written(given["static"], argument="static", overwrite=given.flag("overwrite"), endings=PAGES)
     n_pairs = int(given.get("pairs", 100))
-    reporter = RichReporter()
+    reporter = given.reporter
     run = with_clusters(given.run_directory, reporter)
     file = given.get("answers", given.run / FILE_NAME)
     stage = stage_to_show(run, given.stage, reporter)
@@ -93,8 +93,7 @@ def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporte
     page = given["static"]
     text = static_page(opened, n_pairs=n_pairs, reporter=reporter)
     write_text(text, page, argument="static", overwrite=given.flag("overwrite"))
-    fields = {"run": given.run.as_posix(), "page": page.as_posix(), "notes": given.told}
-    show(fields, title="review", as_json=given.flag("json"))
+    given.show({"run": given.run.as_posix(), "page": page.as_posix()}, title="review")
 
 
 def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> None:
@@ -109,9 +108,7 @@ def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> 
     if opened.book.n_given and opened.draws is None:
         reporter.note("correct the clusters by these answers: dbc merge --start reviewed")
     fields = {"run": given.run.as_posix(), "answers": file.as_posix(), "given": opened.book.n_given}
-    show(
-        {**fields, "in_file": len(opened.book.rows()), "notes": given.told}, title="review", as_json=given.flag("json")
-    )
+    given.show({**fields, "in_file": len(opened.book.rows())}, title="review")
 
 
 def _wait_for_the_end() -> None:

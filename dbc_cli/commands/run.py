@@ -21,7 +21,7 @@ from dbc_cli.commands.extract import FEATURES, extract_parameters
 from dbc_cli.commands.select import verdict_fields
 from dbc_cli.comparison import ANOTHER_SET_METHODS
 from dbc_cli.configuration import STAGE_TABLES
-from dbc_cli.console import print_table, print_text
+from dbc_cli.console import RichReporter, print_table, print_text
 from dbc_cli.flags.flag import TRAINING, Flag, pins
 from dbc_cli.flags.tables import (
     CAMERA,
@@ -234,7 +234,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     from stages.loop.watching import Watch
 
     works = planned_work(plan, dataset_manifest(run.require("dataset")).summary)
-    progress = RunProgress(works, Forecast(works), may_train=plan.trains and not plan.merge_only)
+    progress = RunProgress(works, Forecast(works), may_train=plan.trains and not plan.merge_only, told=given.told)
     context = replace(given.context(progress), tells_anew=True)
     watch = Watch(context, choice, waits=is_dry)
     try:
@@ -254,7 +254,8 @@ def run_plan(given: Given, plan: Plan) -> None:
         raise
     verdict = watch.verdict() if stopped is None and not is_dry else None
     for warning in () if verdict is None else verdict.warnings:
-        progress.warn(warning)
+        # JSON has these as they are
+        RichReporter().warn(warning)
     ending = ending_stage(run) if stopped is None and not is_dry else None
     if ending is not None and not any(row["ends_run"] for row in progress.rows):
         progress.note(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text
+from dbc_cli.console import RichReporter, borderless_table, print_table, print_text
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
 from dbc_cli.problems import in_flags, lines_in_flags
@@ -39,11 +39,11 @@ def select(given: Given) -> None:
     from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
     from stages.runs.lineage import with_clusters
 
-    run = with_clusters(given.run_directory, RichReporter())
-    stages = measured_stages(run, RichReporter())
+    run = with_clusters(given.run_directory, given.reporter)
+    stages = measured_stages(run, given.reporter)
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
-    compared = Compared(reporter=RichReporter())
+    compared = Compared(reporter=given.reporter)
     measures = [measure_stage(run, stage, compared=compared) for stage in stages]
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
@@ -57,7 +57,7 @@ def select(given: Given) -> None:
         told = {} if judged is None else verdict_fields(judged)
         by_rule = {name: json_stage(stage) for name, stage in chosen.items()}
         fields = {"run": given.run.as_posix(), **told, "rule": rule, "chosen": by_rule[rule], "reason": why}
-        print_json({**fields, "by_rule": by_rule, "stages": rows})
+        given.print_json({**fields, "by_rule": by_rule, "stages": rows})
         return
     scored = [name for name in chosen if name == rule or any(row[name] is not None for row in rows)]
     _show(rows, {name: json_stage(chosen[name]) for name in scored})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from dbc_cli.command import Given
 from dbc_cli.commands.log import lineage_table
 from dbc_cli.commands.status import status_table
 from dbc_cli.console import RichReporter, flat, print_json, print_table, text_of
@@ -110,3 +112,14 @@ def test_json_stays_json_whatever_stdout_can_show(monkeypatch: pytest.MonkeyPatc
     value = {"größe": "大 λ 👩"}
     print_json(value)
     assert json.loads(out.getvalue().decode(encoding)) == value
+
+
+def test_what_is_warned_of_is_kept_for_json_as_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    given = Given(Path("r"), {"json": True})
+    given.reporter.note("not kept")
+    given.reporter.warn("`stage` is odd")
+    given.note("`eps` has no effect")
+    given.show({"run": "r", "notes": ["--stage is odd", "of the artifact"]}, title="")
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["notes"] == ["--stage is odd", "--eps has no effect", "of the artifact"]
+    assert shown.err.splitlines() == ["not kept", "warning: --stage is odd", "--eps has no effect"]
