@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from stages.ingest.decode.image_file import UNREADABLE
 from stages.ingest.decode.pixels import is_video, shown_size
-from stages.ingest.formats.names import iso_time
+from stages.ingest.formats.names import iso_time, shown
 from stages.samples import Samples
 
 MOST_PICTURES = 100
@@ -21,6 +22,7 @@ SHRUNK = 8
 FEW_SIZES = 0.25
 """Sizes for each picture, at most, of whole photographs."""
 _STEP = 32
+_OF_PAGES = frozenset({"GIF", "PNG", "TIFF", "WEBP"})
 _EXIF_IFD, _TAKEN, _TAKEN_ZONE = 0x8769, 0x9003, 0x9011
 
 
@@ -75,6 +77,27 @@ def _aspect(file: Path) -> float | None:
     """Width over height of a picture as it is shown; None for a video, or if it cannot be read."""
     size = None if is_video(file.name) else shown_size(file)
     return None if size is None else size[0] / size[1]
+
+
+def in_pages(root: Path, paths: Sequence[str]) -> str | None:
+    """A warning if some of `paths` have several pages or frames, of which only the first is taken; else None."""
+    looked_at = paths[:: max(len(paths) // MOST_PICTURES, 1)]
+    several = [path for path in looked_at if _n_pages(root / path) > 1]
+    if not several:
+        return None
+    return (
+        f"pictures of several pages or frames, of which the first is taken: {len(several)} of the {len(looked_at)} looked at, "
+        f"the first {shown(several[0])}; save each as a picture of its own if all are meant"
+    )
+
+
+def _n_pages(file: Path) -> int:
+    try:
+        with Image.open(file) as image:
+            # the others of a JPEG are previews
+            return getattr(image, "n_frames", 1) if image.format in _OF_PAGES else 1
+    except UNREADABLE:
+        return 1
 
 
 def taken_at(file: Path) -> str:

@@ -15,7 +15,7 @@ from schemas.summaries import DatasetSummary
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition, inherited
 from stages.ingest.anonymous import anonymous, without_source
-from stages.ingest.aspect import shrunk, squeezed
+from stages.ingest.aspect import in_pages, shrunk, squeezed
 from stages.ingest.dark_16_bits import stored_dark
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
@@ -205,7 +205,7 @@ def _without_idle(outcome: Made, *, is_drawn: bool, findings: Findings) -> Made:
 
 
 def _how_stored(images: _Images, parameters: IngestParameters) -> list[str]:
-    """A line if most new images are squeezed, unless their size is given or a run's, and one if they are nearly black."""
+    """A line if most new images are squeezed, unless their size is given or a run's, nearly black, or of several pages."""
     if not isinstance(images.pixels, Files):
         return []
     root, told, paths = images.pixels.root, [], images.samples.path
@@ -213,7 +213,7 @@ def _how_stored(images: _Images, parameters: IngestParameters) -> list[str]:
         paths = tuple(path for path, row in zip(paths, images.stored.row.tolist(), strict=True) if row < 0)
     elif not {"height", "width"} & parameters.model_fields_set:
         told.append(squeezed(root, images.samples, height=parameters.height, width=parameters.width))
-    told.append(stored_dark(root, sorted(set(paths))))
+    told += [look(root, sorted(set(paths))) for look in (stored_dark, in_pages)]
     return [line for line in told if line]
 
 

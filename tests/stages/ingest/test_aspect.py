@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.ingest.aspect import fitting_size, shrunk, squeezed
+from stages.ingest.aspect import fitting_size, in_pages, shrunk, squeezed
 from stages.samples import Samples
 
 
@@ -71,3 +71,16 @@ def test_whole_photographs_that_are_shrunk_a_lot_are_told_and_cut_out_or_boxed_o
     assert shrunk(tmp_path, replace(whole, box=box, is_relative=np.zeros(10, dtype=bool)), height=12, width=12) == []
     cut_out = pictures(tmp_path, *((160, 120 + n) for n in range(10)))
     assert shrunk(tmp_path, cut_out, height=12, width=12) == []
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif", "png", "webp"])
+def test_pages_that_are_left_out_are_told(tmp_path: Path, suffix: str) -> None:
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / f"a.{suffix}", save_all=True, append_images=[second])
+    first.save(tmp_path / f"b.{suffix}")
+    told = in_pages(tmp_path, [f"b.{suffix}", f"a.{suffix}", "lost.png"])
+    assert told is not None
+    assert told.startswith(
+        "pictures of several pages or frames, of which the first is taken: 1 of the 3 looked at, the first"
+    )
+    assert in_pages(tmp_path, [f"b.{suffix}"]) is None
