@@ -30,7 +30,10 @@ _KITTI = 17
 
 
 class Row(NamedTuple):
-    """A line of a file of boxes: `frame` as it is there, `box` is left, top, width and height in pixels from 0."""
+    """A line of a file of boxes: `frame` as it is there, `box` is left, top, width and height in pixels from 0.
+
+    `kind` is the field after the confidence: a class in ground truth, as CVAT and VisDrone write it.
+    """
 
     line: int
     frame: int
@@ -38,6 +41,7 @@ class Row(NamedTuple):
     box: tuple[float, float, float, float]
     confidence: float
     n_fields: int
+    kind: str = ""
 
 
 def rows_of(file: Path, *, is_truth: bool, may_repeat: bool = False) -> tuple[list[Row], int]:
@@ -240,4 +244,12 @@ def _row(file: Path, number: int, text: str) -> Row:
     if not 0 <= frame <= INT32_MAX:
         raise UsageError(f"{origin}: frame {frame:.0f} is out of range; frames count from 1, or from 0")
     # pixels count from 1 there
-    return Row(number, int(frame), int(track), (left - 1, top - 1, width, height), confidence, len(fields))
+    return Row(
+        number,
+        int(frame),
+        int(track),
+        (left - 1, top - 1, width, height),
+        confidence,
+        len(fields),
+        *fields[_FEWEST + 1 : _FEWEST + 2],
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -14,6 +15,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
 from stages.ingest.formats.boxes_file import (
+    IGNORED,
     NO_TRACK,
     Row,
     looks_like_mot,
@@ -26,7 +28,7 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, subfolders
-from stages.ingest.formats.names import is_missing, plain, read_lines, relative_path, shown, whole_number
+from stages.ingest.formats.names import counted, is_missing, plain, read_lines, relative_path, shown, whole_number
 from stages.ingest.formats.numbers import NO_NUMBER, size_of
 from stages.samples import Samples
 
@@ -34,6 +36,8 @@ OWN_FILES = ("gt/gt.txt", "det/det.txt")
 """Where a sequence keeps its boxes: the first that is there is read."""
 
 _LOOKED_AT = 50
+_MOST_CLASSES = 30
+"""Numbers of as many kinds are no positions."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: F
         for place in other_lengths([row.n_fields for row in own])
     ]
     findings.warnings += of_other_length(odd, of="in their file")
+    findings.warnings += _told_marks(list(chain.from_iterable(rows)))
     first = _first_frame(sequences, rows, findings)
     found = [
         detection
@@ -145,6 +150,24 @@ def refuse_deep_sequences(source: Path) -> None:
                     f"give one folder of sequences, such as {shown(folder)}, with `format='mot'`, and add the others, or say "
                     "`format='folder'` for whole pictures"
                 )
+
+
+def _told_marks(rows: list[Row]) -> list[str]:
+    """Lines to warn with of classes, which are not read, and of boxes that are ignored where a file is ground truth."""
+    n_ignored = [row.confidence for row in rows].count(IGNORED)
+    classes = Counter(f"of class {row.kind}" for row in rows if row.kind.isdecimal())
+    told = []
+    if n_ignored and {row.confidence for row in rows} == {IGNORED, 1.0}:
+        told.append(
+            f"boxes with confidence 0 where all others have 1, as ground truth marks what to ignore: {n_ignored}; "
+            "`min_confidence=0.5` leaves them out"
+        )
+    if 1 < len(classes) <= _MOST_CLASSES and classes.total() == len(rows):
+        told.append(
+            f"the field after the confidence, which is not read, seems to be a class: {counted(classes)}; all are compared "
+            "with each other: leave lines of others out of the files"
+        )
+    return told
 
 
 def _with_boxes(sequences: list[Sequence], findings: Findings) -> list[Sequence]:

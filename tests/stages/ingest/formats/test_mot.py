@@ -249,3 +249,15 @@ def test_a_track_twice_in_a_frame_is_left_out_and_counted_if_bad_images_are_skip
     samples, findings = read(source, "mot", on_bad_image="skip")
     np.testing.assert_allclose(samples.score, [0.9, 0.8], rtol=1e-6)
     assert findings.boxes == {"whose track has another in that frame": 1}
+
+
+def test_classes_and_boxes_to_ignore_are_told(tmp_path: Path) -> None:
+    rows = ["1,1,1,1,9,9,1,4", "1,2,9,9,9,9,1,1", "2,0,1,1,20,20,0,0", "2,1,1,1,9,9,1,4"]
+    first, second = read(mot(tmp_path / "S", rows, boxes="det/det.txt"), "mot")[1].warnings
+    assert first.startswith(
+        "boxes with confidence 0 where all others have 1, as ground truth marks what to ignore: 1; "
+    )
+    assert "seems to be a class: 2 of class 4, 1 of class 0, 1 of class 1; all are compared" in second
+    assert "2 of class 4, 1 of class 1;" in read(mot(tmp_path / "T", rows), "mot")[1].warnings[0]
+    plain = [f"{number},1,1,1,9,9,0.{number},-1,-1,-1" for number in (1, 2)]
+    assert not read(mot(tmp_path / "U", plain, boxes="det/det.txt"), "mot")[1].warnings
