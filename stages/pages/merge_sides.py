@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.arrays.partition import members_of
+from stages.runs.lineage import made_from
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Artifact
 from stages.typing import Int64Array
 
 
@@ -17,6 +20,13 @@ class Sides:
     place: int
     left: Int64Array
     right: Int64Array
+
+
+def merges_of(run: RunDirectory, clusters: Artifact, *, most: int) -> list[Sides]:
+    """`sides_of` the merges that made `clusters`."""
+    before = made_from(run, clusters, "clusters")
+    labels = np.arange(len(clusters.read("labels"))) if before is None else before.read("labels")
+    return sides_of(labels, clusters.read("merges"), clusters.read("sizes"), most=most)
 
 
 def sides_of(labels: Int64Array, merges: Int64Array, sizes: Int64Array, *, most: int) -> list[Sides]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from schemas.choices import ArtifactKind, PageMap
 from schemas.stage_names import stage_label
 from stages.compare.history import evaluated_otherwise, shown_of_several
@@ -15,7 +13,7 @@ from stages.evaluate.stage import measured_features
 from stages.output_files import write_text
 from stages.pages.facts import curves, figures_of, metrics_by_stage, warnings_of, what_was_run
 from stages.pages.markup import json_in_html, page
-from stages.pages.merge_sides import Sides, sides_of
+from stages.pages.merge_sides import merges_of
 from stages.pages.pictures import thumbnails
 from stages.pages.ranked import RankedList, ranked_lists
 from stages.pages.report_body import report_body
@@ -61,7 +59,7 @@ def write_report(
             f"the page has no figures and ranked lists of these clusters; measure them with: dbc eval --stage {stage}"
         )
     lists = [] if metrics is None else _lists(run, metrics, reporter)
-    merges = _merges(run, clusters)
+    merges = merges_of(run, clusters, most=MOST_MERGES)
     with reporter.task("page", total=3, unit="parts") as advance:
         data, wanted = report_data(reported, clusters, merges, lists, method)
         advance(1, "map")
@@ -124,9 +122,3 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
     return ranked_lists(
         rows, split=split, pid=pid, camid=camid, encounter=encounter, average_precision=precision, each=LISTS
     )
-
-
-def _merges(run: RunDirectory, clusters: Artifact) -> list[Sides]:
-    before = made_from(run, clusters, "clusters")
-    labels = np.arange(len(clusters.read("labels"))) if before is None else before.read("labels")
-    return sides_of(labels, clusters.read("merges"), clusters.read("sizes"), most=MOST_MERGES)

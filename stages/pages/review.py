@@ -21,12 +21,20 @@ from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
 from stages.merge.constrained import labels_kept
 from stages.pages.markup import element, joined, page
+from stages.pages.merge_sides import merges_of
 from stages.pages.originals import Originals
 from stages.pages.pictures import thumbnails, webp
 from stages.reporting import SILENT, Reporter
 from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
-from stages.review.order import Answers, Groups, PairToSee, groups_worth_a_look, pairs_worth_a_look
+from stages.review.order import (
+    Answers,
+    Groups,
+    PairToSee,
+    distance_between,
+    groups_worth_a_look,
+    pairs_worth_a_look,
+)
 from stages.review.sightings import Together, known_together, sightings_worth_a_look
 from stages.runs.lineage import before_review
 from stages.runs.run_directory import RunDirectory, clusters_manifest
@@ -50,7 +58,7 @@ QUALITY = 82
 
 @dataclass(frozen=True)
 class Review:
-    """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none.
+    """A stage's clusters and the book of answers about them; `cut` is D between the sides of the last merge, if any.
 
     With `draws` their pairs are asked about, for a count. `made_as`: how the clusters were merged, before any answer.
     `originals` are shown in place of stored images. `groups` are those that pairs are chosen from, if answers change none.
@@ -105,17 +113,19 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     same, different = labelled_pairs(labels_kept(run, stage))
     book = AnswerBook(file, samples, np.concatenate([derived_pairs(reported.dataset).pairs, different]), same)
     tell_meant(book.found, reporter)
-    parameters, merged = clusters_manifest(clusters).parameters, clusters.read("criterion")
-    # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
-    is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"
-    cut = float(merged[-1]) if len(merged) and is_same_d else None
+    parameters = clusters_manifest(clusters).parameters
+    last = merges_of(run, clusters, most=2)[-1:]
+    # computed anew: D of the stage may be of another normalizer, metric or criterion, and have a penalty for cameras
+    cuts = [distance_between(reported.features, sides.left, sides.right, parameters.lambda_) for sides in last]
     start = reported.dataset.read("frame_start")
     images = np.concatenate([np.arange(start[sample], start[sample + 1]) for sample in reported.train])
     originals = Originals.of(reported.dataset, images.tolist(), reporter=reporter)
     groups = None
     if draws is None and not parameters.by_encounter:
         groups = groups_worth_a_look(reported.features, reported.labels, parameters.lambda_, reporter)
-    return Review(reported, book, samples.names, parameters, cut, draws, originals, groups, reporter)
+    return Review(
+        reported, book, samples.names, parameters, max(cuts, default=None), draws, originals, groups, reporter
+    )
 
 
 def static_page(review: Review, *, n_pairs: int, reporter: Reporter = SILENT) -> str:

@@ -109,7 +109,7 @@ def pairs_worth_a_look(
     lambda_ : float
         λ of D = d_ab + λ (d_a + d_b), in squared Euclidean distances.
     cut : float, optional
-        D of the last merge; by default the largest D of two sides of a cluster.
+        D between the sides of the last merge (`distance_between`); by default the largest D of two sides of a cluster.
     sizes : int64 array (n,), optional
         How many pictures each sample stands for; by default one.
     comparable : bool array (n, V), optional
@@ -179,7 +179,7 @@ def _answered(
     distance = np.zeros(len(inside))
     for place in np.flatnonzero(~inside).tolist():
         first, second = (members[labels[sample]] for sample in answers.pairs[place].tolist())
-        distance[place] = _distance(rows, first, second, lambda_)
+        distance[place] = distance_between(rows, first, second, lambda_)
     for cluster in np.unique(labels[answers.pairs[inside, 0]]).tolist():
         own = np.flatnonzero(inside & (labels[answers.pairs[:, 0]] == cluster))
         for groups in _joined(rows, members[cluster], lambda_, answers.pairs[own]):
@@ -207,11 +207,11 @@ def _joined(
         first, second = some[sides[left]], some[sides[right]]
         sides[len(some) + step] = np.concatenate([sides.pop(left), sides.pop(right)])
         if latest is None or step >= len(tree) - latest:
-            yield Groups(first, second, _distance(rows, first, second, lambda_), are_one=True)
+            yield Groups(first, second, distance_between(rows, first, second, lambda_), are_one=True)
 
 
-def _distance(rows: Float32Array, first: Int64Array, second: Int64Array, lambda_: float) -> float:
-    """D of two groups of samples, eq. (4), by means of squared Euclidean distances."""
+def distance_between(rows: Float32Array, first: Int64Array, second: Int64Array, lambda_: float) -> float:
+    """D of two groups of samples, eq. (4), by means of squared Euclidean distances; merges may define it otherwise."""
     own = [rows[group].astype(np.float64) for group in (first, second)]
     mean = [part.mean(axis=0) for part in own]
     spread = [float(np.square(part - middle).sum(axis=1).mean()) for part, middle in zip(own, mean, strict=True)]

@@ -30,6 +30,15 @@ def merged(dbc: Dbc, run: Path) -> Path:
     return run
 
 
+def test_the_cut_is_of_one_unit_with_the_distances_that_pairs_are_ordered_by(dbc: Dbc, run: Path) -> None:
+    assert dbc("merge", "--merge-percent", "0.8", "--intra-normalizer", "n", "--run", run).status == 0
+    review = open_review(RunDirectory(run), stage=1, file=run / "constraints.csv", reporter=SILENT)
+    inside = [groups.distance for groups in review.groups or () if groups.are_one]
+    assert review.cut is not None
+    # D of the merge, whose penalty grows with the sizes, is far above
+    assert min(inside) < review.cut < 1.05 * max(inside)
+
+
 class Page:
     """The requests of a page at `address`."""
 

@@ -45,7 +45,8 @@ class Criterion(ABC):
     def distance(self, inter: Array, first: Array, second: Array) -> Array:
         """D, eq. (4), from d_ab = `inter` (P,) and the penalties `first` and `second` of a and b, each (P,) or one number.
 
-        Its order of operations decides the last bit. Nothing else defines D; `Penalties.distance` adds that of cameras.
+        Its order of operations decides the last bit. For merges nothing else defines D; `Penalties.distance` adds that of
+        cameras.
         """
         return inter + self.lambda_ * (first + second)
 
