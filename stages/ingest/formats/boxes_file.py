@@ -221,7 +221,7 @@ def _why_no_row(file: Path, line: str) -> str | None:
 def first_lines(file: Path) -> list[str]:
     """The first lines of `file` that are not empty."""
     with open(file, encoding="utf-8-sig", opener=plain_file) as text:
-        return list(islice((line.strip() for line in text if line.strip()), _LOOKED_AT))
+        return list(islice((line.strip("\ufeff \r\n\t") for line in text if line.strip()), _LOOKED_AT))
 
 
 def _row(file: Path, number: int, text: str) -> Row:

@@ -269,7 +269,8 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """As `read_lines`, each line with its number, from 1."""
     try:
         with open(path, encoding="utf-8-sig", opener=plain_file) as text:
-            lines = text.read().splitlines()
+            # a second BOM, too, as two programs leave it
+            lines = text.read().lstrip("\ufeff").splitlines()
         return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     except OSError as error:
         raise DbcError(f"cannot read {shown(path)}: {error.strerror}; restore the published file") from error

@@ -321,7 +321,6 @@ def _has_picture(label: Path) -> bool:
 
 def _lines(file: Path) -> list[Line]:
     lines = []
-    first: dict[str, int] = {}
     for number, text in numbered_lines(file):
         origin = f"{shown(file)} line {number}"
         fields = text.split()
@@ -334,9 +333,6 @@ def _lines(file: Path) -> list[Line]:
         x, y, width, height = numbers
         if len(fields) > _BOX:
             score_of(fields[_BOX], origin, name="the sixth field")
-        before = first.setdefault(" ".join(fields), number)
-        if before != number:
-            raise UsageError(f"{origin} repeats line {before}; keep one")
         lines.append(Line(origin, fields[0], (x, y, width, height), tuple(fields[_BOX:])))
     return lines
 

@@ -132,7 +132,7 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
             '"shapes": [{"label": "a", "points": [[1, 2], [9, 9]]}, {"label": "a", "points": [[1, 2], [9, 9]]}], "imagePath"',
             "shape 2 and ",
         ),
-        "yolo": (YOLO, "0 0.5 0.5 0.5 0.5\n", "0 0.5 0.5 0.5 0.5\n" * 2, "labels/1.txt' line 2 repeats line 1"),
+        "yolo": (YOLO, "0 0.5 0.5 0.5 0.5\n", "0 0.5 0.5 0.5 0.5\n" * 2, "labels/1.txt' line 1 are the same box of"),
     },
     "in a frame that is not there": {
         "megadetector": (MD, '"conf": 0.9,', '"conf": 0.9, "frame_number": -3,', "results.json image 1 detection 1"),

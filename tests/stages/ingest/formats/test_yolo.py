@@ -137,7 +137,6 @@ OUTLINE = "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2"
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        ("0 0.5 0.5 0.4 0.4\n0 0.5 0.5 0.4 0.4", "line 2 repeats line 1"),
         (OUTLINE, "line 1 has 9 fields, as outlines have"),
         ("0,0.5,0.5,0.4,0.4", "line 1: '0,0.5,0.5,0.4,0.4' is not class x y width height"),
         ("0 nan 0.5 0.4 0.4", "line 1: '0 nan 0.5 0.4 0.4' is not class"),
@@ -268,3 +267,12 @@ def test_labels_in_a_folder_beside_pictures_are_theirs_and_drawn_boxes_are_told(
     samples, findings = read(tmp_path, "yolo")
     assert samples.path == ("1.jpg",)
     assert any("may have boxes and numbers drawn on them" in line for line in findings.warnings)
+
+
+def test_copies_are_counted_if_bad_images_are_skipped_and_a_second_bom_is_no_class(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.jpg")
+    (tmp_path / "1.txt").write_text("\ufeff\ufeff0 0.5 0.5 0.4 0.4\n0 0.5 0.5 0.4 0.4\n", encoding="utf-8")
+    assert "keep one, or leave copies out with `on_bad_image='skip'`" in refusal(tmp_path, "yolo")
+    samples, findings = read(tmp_path, "yolo", on_bad_image="skip")
+    assert (len(samples), samples.category) == (1, ())
+    assert findings.boxes == {"that are there before": 1}
