@@ -51,7 +51,14 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     content = read_object(file)
     left_out = Counter[str]()
     unlisted: list[str] = []
-    findings.warnings += _told_annotations(_by_id(file, content, "annotations", needed="image_id").values())
+    annotations = _by_id(file, content, "annotations", needed="image_id").values()
+    findings.warnings += _told_annotations(annotations)
+    images = {str(image["id"]) for image in _by_id(file, content, "images", needed="file_name").values()}
+    if n_without := len(images - {str(row["image_id"]) for row in annotations}):
+        findings.notes.append(f"pictures without an annotation: {n_without}")
+    if parameters.on_bad_image == "skip":
+        content = {**content, "annotations": [row for row in annotations if str(row["image_id"]) in images]}
+        left_out["of pictures that are not listed"] += len(annotations) - len(content["annotations"])
     rows = _detections(file, root, content, left_out, unlisted, findings)
     found = each_picture_once(rows, left_out, parameters)
     forget_json()
@@ -60,8 +67,8 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
             f"annotations of a category_id that `categories` does not list, and so of none: {len(unlisted)}, the first "
             f"{unlisted[0]}"
         )
-    if left_out:
-        findings.notes.append(f"annotations left out: {counted(left_out)}")
+    if +left_out:
+        findings.notes.append(f"annotations left out: {counted(+left_out)}")
     if not found:
         raise UsageError(f"{shown(file)} has no annotations of animals; give a file with boxes or identities")
     findings.notes.append(f"boxes and pictures from {shown(file)}")
@@ -132,7 +139,8 @@ def _detections(
         image = images.get(str(annotation["image_id"]))
         if image is None:
             raise UsageError(
-                f"{origin} is of image {annotation['image_id']!r}, which `images` does not list; correct it"
+                f"{origin} is of image {annotation['image_id']!r}, which `images` does not list; correct it, or leave such "
+                "annotations out with `on_bad_image='skip'`"
             )
         kind = annotation.get("category_id")
         category = categories.get(str(kind), "")

@@ -110,6 +110,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     table = _named(_taken(table, parameters, findings), root, parameters, findings)
     paths = table.cells["path"]
     table = table.take(sorted(range(len(table)), key=paths.__getitem__))
+    table = _without_copies(table, findings) if parameters.on_bad_image == "skip" else table
     _check_paths(table, root, parameters, findings, listed=listed)
     split = splits_of(table)
     numbers = _numbers(table, split)
@@ -149,6 +150,15 @@ def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> 
     if findings.boxes:
         findings.notes.append(f"rows left out: {counted(findings.boxes)}")
     return table if len(kept) == len(table) else table.take(kept)
+
+
+def _without_copies(table: CsvFile, findings: Findings) -> CsvFile:
+    """The table, in order of path, without rows that say the same as the one before, which are counted."""
+    rows = list(zip(*table.cells.values(), strict=True))
+    kept = [row for row in range(len(rows)) if row == 0 or rows[row] != rows[row - 1]]
+    if len(kept) < len(rows):
+        findings.notes.append(f"rows that are there before, left out: {len(rows) - len(kept)}")
+    return table.take(kept)
 
 
 def _scores(table: CsvFile) -> list[float]:
@@ -224,8 +234,8 @@ def _check_paths(
         if before == path:
             lines = sorted((table.line[row], table.line[row + 1]))
             raise UsageError(
-                f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them, or give "
-                "each its box if they are several in one picture"
+                f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them (copies "
+                "are left out with `on_bad_image='skip'`), or give each its box if they are several in one picture"
             )
     lost = lost_files(root, paths, known=listed | ({table.file.name} if root == table.file.parent else set()))
     findings.left_out = lost.beside

@@ -201,3 +201,12 @@ def test_crowds_outlines_without_a_box_and_fields_that_are_not_read_are_told(tmp
         "fields of annotations that are not read: 1 attributes.Individual, 1 individual_id; `dbc ingest` reads name (the "
         "individual), viewpoint and track_id beside bbox",
     ]
+
+
+def test_annotations_of_pictures_that_are_not_listed_are_counted_if_bad_images_are_skipped(tmp_path: Path) -> None:
+    source = coco(tmp_path, [{"image_id": 1, "bbox": BOX}, {"image_id": 9, "bbox": BOX}])
+    assert "correct it, or leave such annotations out with `on_bad_image='skip'`" in refusal(source, "coco")
+    samples, findings = read(source, "coco", on_bad_image="skip")
+    assert len(samples) == 1
+    assert "annotations left out: 1 of pictures that are not listed" in findings.notes
+    assert "pictures without an annotation: 1" in findings.notes

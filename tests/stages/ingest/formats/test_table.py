@@ -329,3 +329,14 @@ def test_names_that_excel_changed_are_told(tmp_path, name):
     table = write(tmp_path, f'path,pid\na.jpg,"{name}"\nb.jpg,"{name}"\nc.jpg,Feb\n')
     (warning,) = read_as(table, "csv")[1].warnings
     assert f"so that one may stand for several: 1, such as '{name}'" in warning
+
+
+def test_rows_that_say_the_same_are_one_if_bad_images_are_skipped(tmp_path):
+    write(tmp_path, "path,pid\na.jpg,1\nb.jpg,2\na.jpg,1\n")
+    assert "(copies are left out with `on_bad_image='skip'`)" in refusal(tmp_path, "csv")
+    samples, findings = read_as(tmp_path, "csv", on_bad_image="skip")
+    assert samples.path == ("a.jpg", "b.jpg")
+    assert "rows that are there before, left out: 1" in findings.notes
+    assert "lists 'a.jpg' in lines 2 and 4" in refusal(
+        write(tmp_path, "path,pid\na.jpg,1\nb.jpg,2\na.jpg,2\n"), "csv", on_bad_image="skip"
+    )
