@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import counted, is_missing, plain, relative_path, shown
+from stages.ingest.formats.names import counted, is_missing, plain, relative_path, shown, told_beginning
 from stages.ingest.formats.programs import Program, joined, program_of
 from stages.plain_files import plain_file, why_not_utf8
 
@@ -342,7 +342,6 @@ def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str 
     if found is None and (top is None or (_BESIDE.match(path) and Path(folder, path).is_file())):
         return PurePosixPath(path).as_posix()
     if found is None:
-        raise UsageError(
-            f"{shown(file)} line {line}: path {shown(path)} leaves {top}; give paths relative to it, below it"
-        )
+        advice = told_beginning(path, folder) or "give paths relative to it, below it"
+        raise UsageError(f"{shown(file)} line {line}: path {shown(path)} leaves {top}; {advice}")
     return found

@@ -14,7 +14,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.names import counted, shown
+from stages.ingest.formats.names import counted, shown, told_beginning
 from stages.runs.run_directory import RunDirectory
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
@@ -162,16 +162,18 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
 
 def _hint(root: Path, path: str) -> str:
     """How the file `path`, which is not below `root`, is written there; empty if it is not there at all."""
+    if "\\" in path and _is_file(root, path.replace("\\", "/")):
+        return "it is there with / in place of each backslash, so write / in all paths"
+    if path != path.strip() and _is_file(root, path.strip()):
+        return "it is there without the blanks before or after it, so take them out of all paths"
+    if beginning := told_beginning(path, root):
+        return beginning
     if re.match("[a-z][a-z0-9]+:/", path):
         return "it is an address: download the pictures, and write where they are"
     if re.match(r"[A-Za-z]:[\\/]", path):
         return (
             "it begins with a drive of Windows: write paths from the folder that holds the pictures on, with / in them"
         )
-    if "\\" in path and _is_file(root, path.replace("\\", "/")):
-        return "it is there with / in place of each backslash, so write / in all paths"
-    if path != path.strip() and _is_file(root, path.strip()):
-        return "it is there without the blanks before or after it, so take them out of all paths"
     slashed, found = path.replace("\\", "/"), ""
     bare = suffix_of(slashed) not in image_suffixes() and not is_video(slashed)
     for part in slashed.split("/"):

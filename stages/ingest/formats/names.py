@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -100,13 +101,23 @@ def relative_path(path: str, root: PurePosixPath) -> str | None:
     return pure.as_posix()
 
 
+def told_beginning(path: str, root: Path | PurePosixPath) -> str:
+    """What to do if `path`, of another place or computer, is that of a file in `root` without its first folders; or empty."""
+    parts = path.replace("\\", "/").split("/")
+    with suppress(OSError, ValueError):
+        for n in range(1, len(parts)):
+            if Path(root, *parts[n:]).is_file():
+                cut = shown("/".join(parts[:n]) + "/")
+                return f"a file of that name is there without {cut}: if it is the picture, take that off all paths"
+    return ""
+
+
 def path_below(path: str, root: PurePosixPath, origin: str) -> str:
     """`path` as `relative_path`; UsageError that begins with `origin` if it names nothing below `root`."""
     found = relative_path(path, root)
     if found is None:
-        raise UsageError(
-            f"{origin}: {shown(path)} is not below {shown(str(root))}; give the folder that holds the pictures as `root`"
-        )
+        advice = told_beginning(path, root) or "give the folder that holds the pictures as `root`"
+        raise UsageError(f"{origin}: {shown(path)} is not below {shown(str(root))}; {advice}")
     return found
 
 

@@ -315,8 +315,11 @@ def test_bytes_0_are_refused(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("path\nhttps://x.org/a.jpg\n", "it is an address: download the pictures, and write where they are"),
-        ("path\nC:\\data\\a.jpg\n", "it begins with a drive of Windows: write paths from the folder"),
+        ("path\nhttps://x.org/z.jpg\n", "it is an address: download the pictures, and write where they are"),
+        ("path\nC:\\data\\z.jpg\n", "it begins with a drive of Windows: write paths from the folder"),
+        ("path\nC:\\data\\a.jpg\n", "is there without 'C:/data/': if it is the picture, take that off all paths"),
+        ("path\ncard/a.jpg\n", "is there without 'card/': if it is the picture, take that off all paths"),
+        ("path\n/mnt/card/a.jpg\n", "is there without '/mnt/card/': if it is the picture, take that off all paths"),
         ("a.jpg,1\nb.jpg,2\n", "write the names of the columns above its first line, such as path,pid"),
     ],
 )
