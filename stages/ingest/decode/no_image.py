@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+VIDEO = "a video (give it its ending, or take frames of it)"
 _KINDS = (
     (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC, as telephones save it (save it as JPEG)"),
     (rb"....ftypavi", "AVIF, which is not read here (save it as JPEG, or update Pillow)"),
     (rb"....ftypcrx", "a raw picture of Canon (save it as JPEG)"),
-    (rb"....ftyp|....(moov|mdat)|RIFF....AVI |\x1aE\xdf\xa3|\0\0\1\xba", "a video (give it its ending, or take frames of it)"),
+    (rb"....ftyp|....(moov|mdat)|RIFF....AVI |\x1aE\xdf\xa3|\0\0\1\xba", VIDEO),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "JPEG XL (save it as JPEG)"),
     (rb"version https://git-lfs", "a pointer of Git LFS to one (run git lfs pull where it was cloned)"),
     (rb"[./]*(\.git)?/annex/objects/", "a pointer of git-annex to one (run git annex get where it was cloned)"),
@@ -21,5 +22,10 @@ _KINDS = (
 
 def what_it_is(content: bytes) -> str:
     """The end of a sentence that says of `content`, which is no image: ` but a web page (download it again)`."""
-    found = next((what for sign, what in _KINDS if re.match(sign, content, re.DOTALL | re.IGNORECASE)), None)
+    found = known_kind(content)
     return f" (starts with {content[:8]!r})" if found is None else f" but {found}"
+
+
+def known_kind(content: bytes) -> str | None:
+    """What a file is that begins with `content`, and what to do: `a web page (download it again)`; None if not known."""
+    return next((what for sign, what in _KINDS if re.match(sign, content, re.DOTALL | re.IGNORECASE)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ from PIL import Image
 from stages.errors import UsageError
 from stages.ingest.decode.crops import BadImageError, Crop, Region, crops_of
 from stages.ingest.decode.image_file import one_line
+from stages.ingest.decode.no_image import VIDEO, known_kind
+from stages.plain_files import plain_file
+
+_BYTES_LOOKED_AT = 4096
 
 
 def frame_seconds(file: Path) -> list[float]:
@@ -80,4 +84,12 @@ def _opened(file: Path) -> Iterator[Any]:
                 raise BadImageError("has no pictures, only other streams")
             yield container
     except av.error.FFmpegError as error:
-        raise BadImageError(f"cannot be decoded as a video: {one_line(error)}") from error
+        # the number and the name of the file say nothing more
+        why = (
+            f"cannot be decoded as a video: {one_line(error).partition('] ')[2].partition(': ')[0] or one_line(error)}"
+        )
+        with suppress(OSError), open(file, "rb", opener=plain_file) as content:
+            head = content.read(_BYTES_LOOKED_AT)
+            kind = known_kind(head)
+            why = "is empty (0 bytes)" if not head else f"is not a video but {kind}" if kind and kind != VIDEO else why
+        raise BadImageError(why) from error

@@ -70,7 +70,13 @@ def test_frames_come_by_time_in_films_of_changing_rate() -> None:
 def test_what_is_no_video_is_told_or_counted(tmp_path: Path) -> None:
     text(tmp_path / "a.mp4", "no video")
     video(tmp_path / "b.mp4", LEVELS)
-    assert "'a.mp4' cannot be decoded as a video: " in refusal(tmp_path, "video")
+    assert "'a.mp4' cannot be decoded as a video: Invalid data found when" in refusal(tmp_path, "video")
+    for content, told in (
+        ("", "is empty (0 bytes)"),
+        ("<html>", "is not a video but a web page, as a failed download"),
+    ):
+        text(tmp_path / "a.mp4", content)
+        assert f"'a.mp4' {told}" in refusal(tmp_path, "video")
     samples, findings = read(tmp_path, "video", on_bad_image="skip")
     assert samples.path == ("b.mp4",)
     assert findings.boxes == {"frames of videos that cannot be read": 1}
