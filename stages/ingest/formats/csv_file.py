@@ -215,7 +215,10 @@ def _opened(file: Path) -> Iterator[TextIO]:
     except UnicodeDecodeError as error:
         raise _no_utf8(file) from error
     except csv.Error as error:
-        raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {plain(str(error))}; save it as one") from error
+        with open(file, "rb", opener=plain_file) as content:
+            is_json = content.read(1) in (b"{", b"[")
+        why = "it seems to be JSON" if is_json else plain(str(error))
+        raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {why}; save it as one") from error
     except OSError as error:
         advice = "make it readable" if file.exists() else "give the table"
         raise DbcError(f"cannot read {shown(file)}: {error.strerror}; {advice}") from error

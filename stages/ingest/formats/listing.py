@@ -18,6 +18,8 @@ from stages.ingest.formats.names import counted, shown, told_beginning
 from stages.runs.run_directory import RunDirectory
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
+_SYSTEM_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", "system volume information", "__macosx"})
+"""Folders that hold thumbnails, deleted files and the like: of network drives, Windows and archives of macOS."""
 HIDDEN = "hidden"
 NO_SUFFIX = "without suffix"
 RUN = "run folder"
@@ -60,7 +62,7 @@ def subfolders(folder: Path) -> list[Path]:
     """The folders in `folder` that are neither hidden nor runs, sorted; empty if it cannot be read. Files do not count."""
     try:
         with os.scandir(folder) as entries:
-            found = sorted(Path(each.path) for each in entries if each.is_dir() and not each.name.startswith("."))
+            found = sorted(Path(each.path) for each in entries if each.is_dir() and not _is_hidden(each.name))
         return [each for each in found if not _is_run(each)]
     except OSError:
         return []
@@ -237,12 +239,16 @@ def suffix_of(path: str) -> str:
     return os.path.splitext(path)[1].lower()  # noqa: PTH122
 
 
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _SYSTEM_FOLDERS
+
+
 def kind_of(path: str) -> str:
     """Kind of file that `left_out` counts it as."""
     parts = path.split("/")
     if not parts[-1]:
         return RUN
-    if any(part.startswith(".") for part in parts) or parts[-1].lower() in _SYSTEM_FILES:
+    if any(map(_is_hidden, parts)) or parts[-1].lower() in _SYSTEM_FILES:
         return HIDDEN
     return suffix_of(path).encode("utf-8", "replace").decode() or NO_SUFFIX
 
@@ -259,7 +265,7 @@ def _walk(
         return
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") and not hidden:
+            if not hidden and _is_hidden(entry.name):
                 continue
             # pathlib takes a link that leads to itself for one to nothing; os raises
             if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():

@@ -324,3 +324,11 @@ def test_folders_of_numbered_frames_are_told(tmp_path, pattern, first, is_told):
         "pictures of each folder are numbered one after the other"
     ]
     assert read_as(tmp_path, "folder", folder_identities=True)[1].warnings == []
+
+
+@pytest.mark.parametrize("folder", [".trash", "@eaDir/a.jpg", "$RECYCLE.BIN/S-1-5", "a/@eaDir", "__MACOSX"])
+def test_pictures_of_systems_are_hidden(tmp_path, folder):
+    touch(tmp_path, ["a/a.jpg", "b/b.jpg", f"{folder}/SYNOPHOTO_THUMB_XL.jpg"])
+    samples, findings = read_as(tmp_path, "folder")
+    assert (samples.path, samples.identity) == (("a/a.jpg", "b/b.jpg"), ("a", "b"))
+    assert findings.left_out == {"hidden": 1}
