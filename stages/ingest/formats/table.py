@@ -40,6 +40,7 @@ from stages.ingest.formats.table_cells import (
     TRACKS,
     rows_of_boxes,
     splits_of,
+    with_points,
     with_tracks,
 )
 from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
@@ -78,7 +79,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     findings.warnings += table.short
     has_cameras, notes, warnings = parameters.camera_pattern is not None, findings.notes, findings.warnings
     table = with_program(table, root, has_cameras=has_cameras, notes=notes, warnings=warnings)
-    table = with_synonyms(table, SYNONYMS, findings.notes)
+    table = with_points(with_synonyms(table, SYNONYMS, findings.notes), findings)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
     used = {*(box or ()), *(SIZE if box in CORNERS else ())}
     rest = [name for name in itertools.chain(*SIDES, *CORNERS) if name in table.cells and name not in used]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -30,7 +31,27 @@ NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
 """The columns of names, each with the smallest number that may stand for itself."""
 TRACKS = ("track_id", "track")
 """Columns of boxes that a tracker numbers, which are tracklets if there is no such column."""
+_THOUSANDS = re.compile("[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 DETAILS = ("timestamp", "score", "category", "encounter", "view")
+
+
+def with_points(table: CsvFile, findings: Findings) -> CsvFile:
+    """The table with points for decimal commas in scores and boxes, which is told; as it is if commas separate its columns.
+
+    A column is taken if all its cells are numbers so, and none has a point. If each might be thousands (`1,234`), none is.
+    """
+    found = {}
+    for name in ("score", *itertools.chain(*SIDES, *CORNERS)) if table.delimiter != "," else ():
+        cells = table.column(name)
+        numbers = [cell.replace(",", ".", 1) for cell in cells]
+        are_numbers = all(is_missing(cell) or number_of(cell) is not None for cell in numbers)
+        if numbers != cells and are_numbers and not any("." in cell for cell in cells):
+            found[name] = numbers
+    commas = [cell for name in found for cell in table.cells[name] if "," in cell]
+    if all(map(_THOUSANDS.fullmatch, commas)):
+        return table
+    findings.notes.append(f"{shown(table.file)}: commas in {', '.join(found)} are taken for decimal points")
+    return replace(table, cells={**table.cells, **found})
 
 
 def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:

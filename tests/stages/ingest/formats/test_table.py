@@ -219,7 +219,7 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
             "Filename;Individual ID;Weight, kg\na.jpg;1;2\n",
             "(columns found: filename, individual id, weight, kg); rename 'filename' to path, if it holds",
         ),
-        ("path;score\na.jpg;0,95\n", "line 2: score '0,95' is not a number; write a point in place of the comma"),
+        ("path;score\na.jpg;1,950\n", "line 2: score '1,950' is not a number; write a point in place of the comma"),
         ("path;score\na.jpg;0,9,5\n", "line 2: score '0,9,5' is not a number; correct it"),
         ("", "no column 'path' (columns found: none)"),
         (",".join("abcdefghijklmnopqrstuvwxyz"), "r, s, t and 6 more)"),

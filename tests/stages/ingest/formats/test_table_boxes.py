@@ -55,6 +55,24 @@ def test_a_box_in_shares_among_others_in_pixels_is_told(tmp_path: Path) -> None:
     assert "samples.csv' line 3, [0.1, 0.1, 0.5, 0.5]; if they are shares" in findings.warnings[0]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_decimal_commas_between_other_delimiters_are_told(tmp_path: Path, delimiter: str) -> None:
+    findings = Findings()
+    write(tmp_path, ["a.jpg"])
+    rows = ["path;score;left;top;width;height", "a.jpg;0,95;1,5;2;1,234;20", "a.jpg;NA;2,125;0,5;20;20"]
+    (tmp_path / "samples.csv").write_text("\n".join(rows).replace(";", delimiter))
+    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    assert samples.box.tolist() == [[1.5, 2, np.float32(1.234), 20], [2.125, 0.5, 20, 20]]
+    assert "samples.csv': commas in score, left, top, width are taken for decimal points" in findings.notes[0]
+
+
+def test_commas_that_may_be_of_thousands_or_beside_points_are_refused(tmp_path: Path) -> None:
+    for cells in ("1,234;2,500", "1.5;2,5"):
+        one, other = cells.split(";")
+        with pytest.raises(UsageError, match="is not a number; write a point in place of the comma"):
+            boxed(tmp_path, f"path;x;y;w;h\na.jpg;{one};2;20;20\na.jpg;{other};2;20;20\n")
+
+
 def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
     rows = "path,frame,timestamp,score,encounter,view{}\nb.jpg,7,2024-05-31 07:15,0.5,e1,left{}\na.jpg,3,,,,{}\n"
     plain = boxed(tmp_path, rows.format("", "", ""))
