@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -42,7 +42,7 @@ class Recognised:
     others: tuple[str, ...] = ()
 
 
-def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
+def recognise(source: Path, formats: Collection[Format]) -> Recognised:
     """The format of `source`, a file or a folder.
 
     A published layout comes first, then what those of `formats` recognise that can, a table, a folder of pictures. UsageError
@@ -60,7 +60,7 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
     else:
         beside = [each for each in fitting if each.format in _FOR_EACH_PICTURE]
         fitting = [each for each in (_published(source), *fitting) if each and each not in beside]
-        fitting += _by_tables(source, is_known=bool(fitting))
+        fitting += _by_tables(source, formats, is_known=bool(fitting))
         if fitting[0].format == "folder":
             _require_whole(source)
             refuse_deep_sequences(source)
@@ -94,7 +94,7 @@ def _refuse_no_table(file: Path) -> None:
         )
 
 
-def _unread_json(source: Path) -> str:
+def _unread_json(source: Path, formats: Collection[Format]) -> str:
     """What is the matter with the only JSON file of a folder that no format recognises; empty if there is no such file."""
     try:
         file = find_json(source)
@@ -104,6 +104,8 @@ def _unread_json(source: Path) -> str:
         load_json(file)
     except DbcError as error:
         return f"not JSON, or not all of it: {plain(file.name)}" if isinstance(error, UsageError) else ""
+    if any(each.recognise and each.recognise(file) for each in formats):
+        return f"{plain(file.name)} says what is in pictures, and is not read: `dbc ingest {shown(file)}` reads it"
     return f"JSON of no format that is read here: {plain(file.name)}"
 
 
@@ -153,7 +155,7 @@ def _require_whole(source: Path) -> None:
             )
 
 
-def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
+def _by_tables(source: Path, formats: Collection[Format], *, is_known: bool) -> list[Recognised]:
     """The formats csv, if there is one table of pictures, and folder; UsageError for several if nothing `is_known` of it."""
     tables = tables_in(source)
     found = [file for file in tables.likely if file in tables.with_path]
@@ -172,7 +174,7 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
             f"{plain(file.name)} says what is in pictures, and is not read: `dbc ingest {shown(file)}` reads it"
             for file in tables.of_programs
         ),
-        "" if is_known else _unread_json(source),
+        "" if is_known else _unread_json(source, formats),
         f"XML that is not read: {first_names(xml)}" if xml and not is_known else "",
     )
     told = ", ".join(filter(None, (*reasons, tables.passed_over)))

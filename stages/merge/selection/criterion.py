@@ -36,6 +36,11 @@ class Criterion(ABC):
     """How d_ab follows from the distances between members, in SciPy's words: their mean, or the smallest."""
 
     def __init_subclass__(cls, *, name: str) -> None:
+        """Register the criterion `name`; TypeError if it reads what its linkage lacks."""
+        if cls.linkage == "single" and np.isnan(cls(0.1).penalties(np.ones(1), np.full(1, np.nan))).any():
+            raise TypeError(
+                f"criterion '{name}' ({cls.__module__}): penalties of mean distances need linkage 'average', got 'single'"
+            )
         _REGISTERED[name] = cls
 
     @abstractmethod
@@ -67,8 +72,5 @@ def criterion_names() -> list[str]:
 
 
 def criterion_of(name: str, *, lambda_: float, normalizer: IntraNormalizer) -> Criterion:
-    """The criterion called `name`, which is one of `criterion_names`. TypeError if it reads what its linkage lacks."""
-    found = _REGISTERED[name](lambda_, normalizer)
-    if found.linkage == "single" and np.isnan(found.penalties(np.ones(1), np.full(1, np.nan))).any():
-        raise TypeError(f"criterion '{name}': penalties of mean distances need linkage 'average', got 'single'")
-    return found
+    """The criterion called `name`, which is one of `criterion_names`."""
+    return _REGISTERED[name](lambda_, normalizer)

@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 
+from schemas.choices import Update
 from stages.merge.clusters import root_of
 from stages.merge.selection.first_pairs import LOWEST, Key, RankedPairs
 from stages.merge.selection.links import Links
@@ -21,7 +22,7 @@ COSTLY_PAIRS, COSTLY_PAIRS_PER_MERGE = 12_288, 8
 
 
 def walk(
-    next_block: NextBlock, *, n_clusters: int, n_merges: int, update: str, links: Links | None = None
+    next_block: NextBlock, *, n_clusters: int, n_merges: int, update: Update, links: Links | None = None
 ) -> list[tuple[int, int]]:
     """The `n_merges` merges (a, b) that `update` accepts first (`accepted`); fewer if `links` permit no more.
 
@@ -46,7 +47,7 @@ def walk(
 
 
 def accepted(
-    pairs: Iterable[tuple[int, int]], parent: Int64Array, *, update: str, links: Links | None = None
+    pairs: Iterable[tuple[int, int]], parent: Int64Array, *, update: Update, links: Links | None = None
 ) -> Iterator[tuple[int, int]]:
     """The pairs (a, b) that `update` merges of `pairs`, clusters by label in ascending order of D.
 
@@ -59,8 +60,10 @@ def accepted(
         x, y = (a, b) if links is None else links.individuals_at_renaming(a, b)
         if update == "union":
             first, second = sorted((root_of(parent, x), root_of(parent, y)))
-        else:
+        elif update == "stale":
             first, second = (x, y) if parent[x] == x and parent[y] == y else (x, x)
+        else:
+            raise ValueError(f"`update` must be 'stale' or 'union' where pairs are ranked once, got {update!r}")
         if first == second:
             continue
         if links is not None:

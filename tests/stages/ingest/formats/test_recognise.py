@@ -12,7 +12,8 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.export import members
 from stages.ingest.formats import read_samples, recognise_source
-from stages.ingest.formats.format import Findings
+from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.recognise import recognise
 
 MARKET = ["bounding_box_train/0002_c1s1_000451_03.jpg", "query/0003_c1s1_000451_03.jpg", "bounding_box_test/x.jpg"]
 DUKE = [name.replace("0002_c1s1_000451_03", "0001_c2_f0046182") for name in MARKET]
@@ -143,6 +144,16 @@ def test_a_list_that_dbc_wrote_is_read_if_it_is_given_itself_and_one_of_several_
     ):
         read_samples(source, parameters=IngestParameters(format="csv"))
     assert recognise_source(make(source, MARKET)).format == "market1501"
+
+
+def test_json_beside_pictures_that_a_format_reads_as_a_file_alone_is_told_so(tmp_path: Path) -> None:
+    source = make(tmp_path / "source", ["a.jpg"])
+    (source / "export.json").write_text("[{}]")
+    assert "JSON of no format that is read here: export.json" in recognise(source, []).why
+    added = Format("coco", "Boxes.", recognise=lambda file: "it is" if file.suffix == ".json" else None)
+    assert f"export.json says what is in pictures, and is not read: `dbc ingest {source}/export.json` reads it" in (
+        recognise(source, [added]).why.replace("'", "")
+    )
 
 
 def test_no_source_is_misuse(tmp_path: Path) -> None:

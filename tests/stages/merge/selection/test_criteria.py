@@ -56,11 +56,11 @@ def test_a_criterion_is_one_file(tmp_path, monkeypatch, random_clusters, update)
     np.testing.assert_array_equal(found.labels, merge_loops.labels_of(clusters))
 
 
-def test_a_penalty_of_mean_distances_is_refused_where_there_are_none(monkeypatch):
-    monkeypatch.setattr(criterion, "_REGISTERED", dict(criterion._REGISTERED))
+def test_a_penalty_of_mean_distances_is_refused_where_there_are_none():
+    told = r"'nearest' \(.*test_criteria\): penalties of mean distances need linkage 'average', got 'single'"
+    with pytest.raises(TypeError, match=told):
 
-    class _Nearest(DispersionCriterion, name="nearest"):
-        linkage = "single"
+        class _Nearest(DispersionCriterion, name="nearest"):
+            linkage = "single"
 
-    with pytest.raises(TypeError, match="'nearest': penalties of mean distances need linkage 'average', got 'single'"):
-        criterion.criterion_of("nearest", lambda_=0.1, normalizer="n")
+    assert "nearest" not in criterion.criterion_names()
