@@ -15,6 +15,7 @@ from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import folder_of, require_layout
 from stages.ingest.formats.names import counted, is_missing, relative_path, shown
 from stages.ingest.formats.numbers import box_of
+from stages.ingest.formats.programs import told_herds
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
 
@@ -27,6 +28,9 @@ _OBSERVED = (
     "scientificname",
     *_BOX,
 )
+
+
+_COUNTED = ("observationlevel", "observationtype", "bboxx", "count")
 
 
 def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -47,6 +51,14 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
             f"{shown(folder / OBSERVATIONS)} has no animals in single pictures ({counted(left_out)}); "
             "give observations with observationLevel media and a mediaID"
         )
+    if any(row.box is None for row in found):
+        table = read_csv_file(folder / OBSERVATIONS, columns=(*_OBSERVED[:1], *_COUNTED))
+        rows = zip(*map(table.column, _COUNTED), strict=True)
+        is_whole = ("media", "animal", True)
+        counts = [
+            count for level, kind, box, count in rows if (level.lower(), kind.lower(), is_missing(box)) == is_whole
+        ]
+        findings.warnings += told_herds(table, counts)
     if parameters.category == ANY_CATEGORY and len({row.category for row in found}) == 1:
         # ids are as before species were read
         found = [row._replace(category="") for row in found]

@@ -11,6 +11,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import is_missing, shown
+from stages.ingest.formats.numbers import number_of
 
 if TYPE_CHECKING:
     from stages.ingest.formats.csv_file import CsvFile
@@ -126,6 +127,7 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
             f"{shown(table.file)}: {n_unknown} pictures have no {program.columns['category'][0]}, and may be empty or not yet "
             "looked at; `category` takes those of a species alone"
         )
+    warnings += told_herds(table, [table.column(program.counts)[row] for row in kept])
     if (
         not has_cameras
         and not {"camid", "camera", "station"} & cells.keys()
@@ -137,6 +139,15 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
         )
     empty = frozenset(path for path, is_blank in zip(cells["path"], none, strict=True) if is_blank)
     return replace(table, cells=known, ignored=(), empty=empty).take(kept)
+
+
+def told_herds(table: CsvFile, counts: Sequence[str]) -> list[str]:
+    """A line to warn with if some of the `counts` of animals in whole pictures are above 1; or none."""
+    n_herds = sum((number_of(each) or 0) > 1 for each in counts)
+    return [
+        f"{shown(table.file)}: {n_herds} pictures show several animals (a count above 1), and each is taken for one; give the "
+        "boxes of a detector, such as the file of MegaDetector, to have a sample of each animal"
+    ][: bool(n_herds)]
 
 
 def _found(table: CsvFile, program: Program, root: Path) -> list[str]:

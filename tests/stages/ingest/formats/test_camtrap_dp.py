@@ -132,3 +132,15 @@ def test_rows_may_lack_empty_cells_at_their_end(tmp_path: Path, end: str) -> Non
     header, *lines = file.read_text().splitlines()
     file.write_bytes(("\n".join([f"{header},tags,comments", *lines]) + end).encode())
     assert len(read(source, "camtrap-dp")[0]) == 2
+
+
+def test_counts_of_several_animals_in_a_whole_picture_are_told(tmp_path: Path) -> None:
+    source = camtrap_dp(
+        tmp_path, [observation(1, 1), observation(2, 2, bboxX="", bboxY="", bboxWidth="", bboxHeight="")]
+    )
+    table = source / "observations.csv"
+    assert not read(source, "camtrap-dp")[1].warnings
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{header},count", *(f"{row},4" for row in rows)]) + "\n")
+    (warning,) = read(source, "camtrap-dp")[1].warnings
+    assert "1 pictures show several animals (a count above 1), and each is taken for one" in warning

@@ -30,7 +30,7 @@ def test_timelapse_is_read_without_what_is_blank(tmp_path):
     samples, findings = read(
         tmp_path / "TimelapseData.csv",
         "RootFolder,File,RelativePath,DateTime,DeleteFlag,Species,Count,Empty,Individual\n"
-        "r,1.JPG,A\\DCIM,2026-04-01 21:07:06,false,Nyala,1,false,Ann\n"
+        "r,1.JPG,A\\DCIM,2026-04-01 21:07:06,false,Nyala,3,false,Ann\n"
         "r,2.JPG,A\\DCIM,2026-04-01 21:07:07,false,,0,false,\n"
         "r,1.JPG,B,2026-04-01 21:07:08,false,,,true,\n"
         "r,3.JPG,,2026-04-01 21:07:09,false,,,false,\n"
@@ -42,7 +42,8 @@ def test_timelapse_is_read_without_what_is_blank(tmp_path):
     assert findings.notes[0].endswith("empty pictures, left out: 3; not read: rootfolder, deleteflag")
     assert findings.left_out == {}
     assert "1 pictures have no species, and may be empty" in findings.warnings[0]
-    assert "names no cameras; if a folder of each path is one" in findings.warnings[1]
+    assert "1 pictures show several animals (a count above 1), and each is taken for one; give" in findings.warnings[1]
+    assert "names no cameras; if a folder of each path is one" in findings.warnings[2]
 
 
 WI = "project_id,deployment_id,image_id,filename,location,is_blank,species,common_name,timestamp,individual_id,sequence_id\n"
