@@ -110,7 +110,6 @@ def evaluate_retrieval(
     query_camid: Int32Array,
     gallery_camid: Int32Array,
     encounters: tuple[Int32Array, Int32Array] | None = None,
-    query_index: Int64Array | None = None,
     options: RetrievalOptions = DEFAULT_OPTIONS,
 ) -> RetrievalMetrics:
     """Metrics of the single-query protocol of Market-1501 (Zheng et al., ICCV 2015).
@@ -128,15 +127,13 @@ def evaluate_retrieval(
         Identities and cameras, (n_q) and (n_g) int32, on the host.
     encounters
         The sightings or bursts that queries and gallery are of, (n_q) and (n_g) int32; None if none is known.
-    query_index
-        The gallery entry that each query itself is (n_q, int64), −1 for none; the query ignores it.
     options
         How they are ranked and averaged.
 
     Raises
     ------
     DbcError
-        If lengths disagree, features are not normalised, or `query_index` is wrong.
+        If lengths disagree, or features are not normalised.
 
     Examples
     --------
@@ -150,11 +147,7 @@ def evaluate_retrieval(
     _check("gallery", gallery, gallery_pid, gallery_camid)
     _check_encounters(encounters, len(query_pid), len(gallery_pid))
     n_query, n_gallery = query.shape[0], gallery.shape[0]
-    own = np.full(n_query, -1, dtype=np.int64) if query_index is None else query_index
-    _check_query_index(own, query_pid, gallery_pid)
     kept = np.flatnonzero(gallery_pid >= 0)
-    place = np.full(n_gallery + 1, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
     encoded = None if options.reranking is None else encode(query, gallery, options.reranking).ranked_among(kept)
     if len(kept) < n_gallery:
         gallery, gallery_pid, gallery_camid = _rows(gallery, kept), gallery_pid[kept], gallery_camid[kept]
@@ -165,7 +158,7 @@ def evaluate_retrieval(
     if encoded is not None:
         query_block, compiled = min(query_block, reranking_block(len(kept))), False
     query_block = _even_block(n_query, query_block, n_parts=n_cores() if compiled else 1)
-    ids = (query_pid, gallery_pid, query_camid, gallery_camid, place[own])
+    ids = (query_pid, gallery_pid, query_camid, gallery_camid)
     blocks = pid_pair_blocks(*ids, query_block=query_block, encounters=encounters)
     metrics = _no_metrics(n_query)
     ranked = (
@@ -289,24 +282,4 @@ def _check_encounters(encounters: tuple[Int32Array, Int32Array] | None, n_query:
         raise DbcError(
             f"encounters must have {n_query} entries for queries and {n_gallery} for the gallery, got {len(encounters[0])} "
             f"and {len(encounters[1])}; extract the features of this dataset again"
-        )
-
-
-def _check_query_index(own: Int64Array, query_pid: Int32Array, gallery_pid: Int32Array) -> None:
-    """Raise DbcError if a query's own gallery entry does not exist or has another pid."""
-    if len(own) != len(query_pid):
-        raise DbcError(f"query_index must have {len(query_pid)} entries, one a query or -1, got {len(own)}")
-    claimed = np.flatnonzero(own >= 0)
-    beyond = own[claimed] >= len(gallery_pid)
-    if beyond.any():
-        query = claimed[beyond][0]
-        raise DbcError(
-            f"query_index[{query}] must be less than {len(gallery_pid)}, the gallery entries, got {own[query]}; give indices "
-            "into this gallery"
-        )
-    other = claimed[gallery_pid[own[claimed]] != query_pid[claimed]]
-    if len(other):
-        raise DbcError(
-            f"query_index[{other[0]}] must be an entry of pid {query_pid[other[0]]}, got entry {own[other[0]]} of pid "
-            f"{gallery_pid[own[other[0]]]}; give indices into this gallery"
         )

@@ -34,16 +34,14 @@ def pid_pair_blocks(
     gallery_pid: Int32Array,
     query_camid: Int32Array,
     gallery_camid: Int32Array,
-    own: Int64Array,
     *,
     query_block: int,
     encounters: tuple[Int32Array, Int32Array] | None = None,
 ) -> Iterator[PidPairs]:
     """Blocks of at most `query_block` queries, together all queries whose positive pid the gallery has.
 
-    `own` (n_q, int64) is the gallery entry that the query itself is, −1 for none. Of the entries of a query's pid, that
-    one and those of its camera and its encounter, if known, are ignored; the others are matches. `encounters` are those of
-    queries and gallery, (n_q) and (n_g) int32; None if none is known.
+    Of the entries of a query's pid, those of its camera and its encounter, if known, are ignored; the others are matches.
+    `encounters` are those of queries and gallery, (n_q) and (n_g) int32; None if none is known.
     """
     by_pid = np.argsort(gallery_pid, kind="stable")
     pids = gallery_pid[by_pid]
@@ -62,7 +60,7 @@ def pid_pair_blocks(
         column = np.concatenate([np.tile(c, n) for c, n in zip(columns, repeats, strict=True)])
         camids = query_camid[q][row], gallery_camid[column]
         seen = None if encounters is None else (encounters[0][q][row], encounters[1][column])
-        yield PidPairs(q, row, column, ~seen_at_once(camids, seen) & (column != own[q][row]))
+        yield PidPairs(q, row, column, ~seen_at_once(camids, seen))
 
 
 def seen_at_once(camids: tuple[Int32Array, Int32Array], encounters: tuple[Int32Array, Int32Array] | None) -> BoolArray:
