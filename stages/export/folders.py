@@ -19,14 +19,14 @@ from stages.export.pictures import require_within
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, whole_pictures
 from stages.ingest.known_later import NEW
-from stages.ingest.whereabouts import Pictures
+from stages.ingest.whereabouts import PictureFiles
 from stages.output_files import on_failure
 
 _UNSAFE = re.compile(r"[^\w.()+=@ -]+")
 _MOST_LETTERS = 150
 
 
-def write_folders(rows: Sequence[Member], folder: Path, *, pictures: Pictures, copy: bool) -> int:
+def write_folders(rows: Sequence[Member], folder: Path, *, pictures: PictureFiles, copy: bool) -> int:
     """Make `folder` with one folder a cluster, which holds links to the `pictures`, or copies; their number.
 
     Those that were assigned to none of the individuals, so to new ones, are in `new`. A picture keeps its name, made safe,
@@ -70,7 +70,7 @@ def write_folders(rows: Sequence[Member], folder: Path, *, pictures: Pictures, c
     return len(places)
 
 
-def _copy(places: Sequence[tuple[Member, str]], folder: Path, pictures: Pictures) -> None:
+def _copy(places: Sequence[tuple[Member, str]], folder: Path, pictures: PictureFiles) -> None:
     """Copy pictures to their places in `folder`, or save what was cut out of them; each is decoded once."""
     ordered = sorted(places, key=lambda each: (each[0].path, _frame(each[0])))
     for path, group in groupby(ordered, key=lambda each: each[0].path):

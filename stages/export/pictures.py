@@ -14,7 +14,7 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_seconds
 from stages.ingest.formats.names import shown, told_zones
 from stages.ingest.source_digest import digest_each
-from stages.ingest.whereabouts import Pictures, find_pictures
+from stages.ingest.whereabouts import PictureFiles, find_pictures
 from stages.reporting import Reporter
 from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact
@@ -25,7 +25,7 @@ _MOST_READ = 8 << 30
 """Bytes of videos that are read for the seconds of their frames: a minute of a slow disk."""
 
 
-def warn_of_changed(dataset: Artifact, pictures: Pictures, paths: Iterable[str], reporter: Reporter) -> None:
+def warn_of_changed(dataset: Artifact, pictures: PictureFiles, paths: Iterable[str], reporter: Reporter) -> None:
     """Warn if files at `paths` have another content than `dataset` was made from, as far as that is known."""
     kept = read_source(dataset)
     # what was found by its content has it

@@ -53,9 +53,9 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     if all(name in table.cells for name in IDENTITIES):
         raise UsageError(f"{shown(file)} has the columns identity and pid, which may differ; keep one of them")
     paths = dataset.read("path").tolist()
-    pictures = _Pictures(paths)
+    pictures = _PicturesByPath(paths)
     text_of, lost = _texts(table, column, pictures, dataset)
-    added = _Pictures([] if newest is None else newest.read("path").tolist())
+    added = _PicturesByPath([] if newest is None else newest.read("path").tolist())
     later = [path for path in lost if not pictures.that_fit(path) and added.that_fit(path)]
     left_out = f"pictures that were added after these clusters were made: {_counted(later)}" if later else ""
     if not text_of and later:
@@ -92,7 +92,7 @@ def path_or_file_name(names: Sequence[str]) -> str:
     )
 
 
-class _Pictures:
+class _PicturesByPath:
     """The images of a data set by their paths."""
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -153,7 +153,9 @@ class _Pictures:
         return f"names no picture of the data set, such as {shown(self.paths[0])}; {as_listed}"
 
 
-def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) -> tuple[dict[int, str], list[str]]:
+def _texts(
+    table: CsvFile, column: str, pictures: _PicturesByPath, dataset: Artifact
+) -> tuple[dict[int, str], list[str]]:
     """The identity of images, by their place, without missing ones; and the paths of rows that name none, or several."""
     n_images = np.diff(dataset.read("frame_start"))
     sample_of = np.repeat(np.arange(len(n_images)), n_images).tolist()

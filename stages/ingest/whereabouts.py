@@ -25,7 +25,7 @@ _N_COMPARED = 16
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PictureFiles:
     """Where pictures lie: below `root` at their paths, but those that are `elsewhere` (by path), and those that are `lost`."""
 
     root: Path
@@ -44,7 +44,7 @@ def find_pictures(
     *,
     reporter: Reporter = SILENT,
     by_content: bool = True,
-) -> Pictures:
+) -> PictureFiles:
     """Where the pictures `paths` of `dataset` lie: below `root`, else the SOURCE that was ingested, where it was or as seen
     from here.
 
@@ -75,7 +75,7 @@ def find_pictures(
         reporter.warn(
             f"{told}, the first {shown(lost[0])}; restore them, or give the folder that was ingested as `root`"
         )
-    return Pictures(found.absolute(), elsewhere, frozenset(lost))
+    return PictureFiles(found.absolute(), elsewhere, frozenset(lost))
 
 
 def _best_root(dataset: Artifact, paths: Sequence[str], root: Path | None) -> tuple[Path, list[str]] | None:

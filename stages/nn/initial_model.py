@@ -14,10 +14,10 @@ from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from schemas.summaries import ModelSummary
 from stages.errors import UsageError
-from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import WeightsFile, backbone_of, first_three
+from stages.nn.backbones.weights_content import pooling_of
 from stages.nn.initial_agreement import AUTO, WEIGHTS, describes, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter

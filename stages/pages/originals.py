@@ -12,7 +12,7 @@ from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_whole
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.source_digest import digest_each
-from stages.ingest.whereabouts import Pictures, find_pictures
+from stages.ingest.whereabouts import PictureFiles, find_pictures
 from stages.pages.pictures import webp
 from stages.reporting import Reporter
 from stages.runs.kept_source import file_digests, read_source
@@ -22,7 +22,7 @@ from stages.runs.store import Artifact
 class Originals:
     """The pictures of a dataset, or their boxes, that have the content they had when they were ingested."""
 
-    def __init__(self, dataset: Artifact, pictures: Pictures, digests: dict[str, str]) -> None:
+    def __init__(self, dataset: Artifact, pictures: PictureFiles, digests: dict[str, str]) -> None:
         self._path: list[str] = dataset.read("path").tolist()
         self._box = dataset.read("box") if "box" in dataset.names() else None
         self._pictures = pictures

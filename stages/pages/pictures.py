@@ -24,7 +24,7 @@ MARGIN = 1.05
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Thumbnails:
     """Thumbnails as WebP in base64 by image, and how many images asked for have none."""
 
     of: dict[int, str]
@@ -33,7 +33,7 @@ class Pictures:
 
 def thumbnails(
     dataset: Artifact, images: Sequence[int], *, most_bytes: int, side: int | None = None, quality: int = 70
-) -> Pictures:
+) -> Thumbnails:
     """Thumbnails of `images` (rows of the array `images`, the most wanted first), `most_bytes` of text at most.
 
     `side` is their longest side in pixels, by default one that suits their number. Images are read block by block in the
@@ -41,7 +41,7 @@ def thumbnails(
     """
     wanted = list(dict.fromkeys(images))
     if not wanted:
-        return Pictures({}, 0)
+        return Thumbnails({}, 0)
     side = side or next(side for most, side in SIDES if most is None or len(wanted) <= most)
     tried = _encoded(dataset, sorted(wanted[:: max(1, len(wanted) // TRIED)]), side, quality)
     mean = sum(map(len, tried.values())) / len(tried)
@@ -53,7 +53,7 @@ def thumbnails(
         if n_bytes <= most_bytes:
             break
         n_bytes -= len(found.pop(image))
-    return Pictures(found, len(wanted) - len(found))
+    return Thumbnails(found, len(wanted) - len(found))
 
 
 def webp(pixels: UInt8Array, *, side: int | None = None, quality: int = 70) -> bytes:

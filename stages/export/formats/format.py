@@ -18,7 +18,7 @@ from stages.ingest.aspect import taken_at
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, shown_size
 from stages.ingest.decode.video_file import frame_seconds
-from stages.ingest.whereabouts import Pictures
+from stages.ingest.whereabouts import PictureFiles
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -37,7 +37,7 @@ class IngestedSource:
     were ingested, if that was kept.
     """
 
-    find: Callable[[], Pictures]
+    find: Callable[[], PictureFiles]
     parameters: IngestParameters
     _: KW_ONLY
     largest_number: int
@@ -50,7 +50,7 @@ class IngestedSource:
     _top: str | None = None
 
     @cached_property
-    def pictures(self) -> Pictures:
+    def pictures(self) -> PictureFiles:
         """Where the pictures lie; UsageError if their folder is not there."""
         return self.find()
 

@@ -63,7 +63,7 @@ def read_picture_files(
     paths = [path for path in list_images(root, recursive=True) if not _MASKS & {*path.lower().split("/")}]
     if not paths:
         raise no_images(root)
-    of_picture = _of_pictures(source, _Pictures(paths), parameters, findings, kind)
+    of_picture = _of_pictures(source, _PicturesByName(paths), parameters, findings, kind)
     found = [box for boxes in of_picture.values() for box in boxes]
     if not found:
         raise UsageError(
@@ -83,7 +83,7 @@ def read_picture_files(
 
 
 def _of_pictures(
-    source: Path, pictures: _Pictures, parameters: IngestParameters, findings: Findings, kind: Kind
+    source: Path, pictures: _PicturesByName, parameters: IngestParameters, findings: Findings, kind: Kind
 ) -> dict[str, list[Detection]]:
     """The boxes of each of the pictures that has a file; what else the files are is told in the findings."""
     told: Counter[str] = Counter()
@@ -134,7 +134,7 @@ def _refuse_strays(
         raise UsageError(f"{shown(source / strays[0])}: the boxes of this file have no picture{more}; {advice}")
 
 
-class _Pictures:
+class _PicturesByName:
     """Pictures, found by the place and name of the file that is of one of them, or else by the name that it says."""
 
     def __init__(self, paths: Iterable[str]) -> None:

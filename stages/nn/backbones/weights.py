@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from schemas.choices import IMAGENET, NO_WEIGHTS
 from schemas.stage_names import stage_directory
 from stages.errors import DbcError, UsageError
-from stages.nn.backbones.checkpoint_content import common_prefix, own_model, read_checkpoint
 from stages.nn.backbones.headless import removed_names
+from stages.nn.backbones.weights_content import common_prefix, own_model, read_weights
 from stages.reporting import SILENT, Reporter
 from stages.runs.run_directory import model_manifest
 
@@ -80,7 +80,7 @@ def load_weights(
     One common prefix is taken off and told. The names of what was left out: classifiers and, beside a prefix, everything
     else. Raises DbcError as `fit_tensors` does.
     """
-    found, own = read_checkpoint(file.path, name=file.name), module.state_dict()
+    found, own = read_weights(file.path, name=file.name), module.state_dict()
     prefix = common_prefix(found, own)
     if prefix:
         reporter.note(f"weights {file.name}: {prefix!r} is taken off the names")
@@ -178,7 +178,7 @@ def first_three(names: Sequence[str]) -> str:
 
 def read_tensors(file: WeightsFile) -> dict[str, Tensor]:
     """The named tensors of a weights file, unwrapped; nothing in the file is executed."""
-    found = read_checkpoint(file.path, name=file.name)
+    found = read_weights(file.path, name=file.name)
     return {key.removeprefix("module."): value for key, value in found.items()}
 
 

@@ -17,7 +17,7 @@ from stages.runs.store.commit import commit
 from stages.runs.store.grid import CHUNK_BYTES, SHARD_BYTES, chunk_grid
 from stages.runs.store.row_files import RowFiles
 from stages.runs.store.share import share, take_again
-from stages.runs.store.table import Table
+from stages.runs.store.table import SharedArray
 from stages.runs.store.temporary import TEMPORARY_PREFIX, entries, remove_if_empty, remove_stale, temporary_directory
 from stages.runs.store.writer import Stream, Writer
 
@@ -28,8 +28,8 @@ __all__ = [
     "Artifact",
     "RowFiles",
     "Rows",
+    "SharedArray",
     "Stream",
-    "Table",
     "Writer",
     "artifact_versions",
     "chunk_grid",

@@ -16,7 +16,7 @@ from stages.runs.store.temporary import writing
 from stages.runs.store.zarr_import import import_zarr
 
 
-class Table:
+class SharedArray:
     """A stored array whose rows are written where they belong; DbcError if they cannot be.
 
     `digest` is that of all rows and their chunks once there is a record.

@@ -20,7 +20,7 @@ from stages.runs.store.grid import piece_grid, require_files
 from stages.runs.store.one_chunk import OneChunk, create_array
 from stages.runs.store.row_files import RowFiles
 from stages.runs.store.share import link_file, link_tree
-from stages.runs.store.table import Table
+from stages.runs.store.table import SharedArray
 from stages.runs.store.temporary import writing
 
 
@@ -93,7 +93,7 @@ class Writer:
         self._syncing += rows.syncing
 
     @contextmanager
-    def table(self, name: str, *, shape: tuple[int, ...], dtype: Any, rows_per_piece: int) -> Iterator[Table]:
+    def table(self, name: str, *, shape: tuple[int, ...], dtype: Any, rows_per_piece: int) -> Iterator[SharedArray]:
         """An array of known `shape` that all processes fill by pieces, in any order, each piece once by one of them.
 
         Pieces start at multiples of `rows_per_piece`.
@@ -103,7 +103,7 @@ class Writer:
                 grid = piece_grid(shape, item_bytes=np.dtype(dtype).itemsize, rows_per_piece=rows_per_piece)
                 create_array(self.path, name, shape=shape, dtype=np.dtype(dtype), grid=grid)
         self.processes.meet()
-        table = Table(self.path, name)
+        table = SharedArray(self.path, name)
         yield table
         self.processes.meet()
         if self.processes.rank == 0:

@@ -20,7 +20,7 @@ from stages.export.formats.format import IngestedSource, Layout
 from stages.export.members import Member, Members
 from stages.export.tables import write_csv
 from stages.ingest.formats import read_samples
-from stages.ingest.whereabouts import Pictures
+from stages.ingest.whereabouts import PictureFiles
 from stages.reporting import SILENT
 from stages.runs.store import Artifact
 from stages.samples import Samples
@@ -52,7 +52,7 @@ def root(tmp_path: Path) -> Path:
 
 def written(name: str, root: Path, rows: tuple[Member, ...] = ROWS) -> Layout:
     source = IngestedSource(
-        lambda: Pictures(root), IngestParameters(), largest_number=9, paths=[row.path for row in rows]
+        lambda: PictureFiles(root), IngestParameters(), largest_number=9, paths=[row.path for row in rows]
     )
     layout = FORMATS[name].layout(rows, source)
     return replace(layout, notes=(*layout.notes, *source.notes))
@@ -101,7 +101,7 @@ def test_wildlife_datasets_has_individuals_as_identities(root: Path) -> None:
 @pytest.mark.parametrize("name", ["camtrap-dp", "coco", "megadetector", "wildlife-datasets", "yolo"])
 def test_a_renamed_picture_is_written_as_it_is_called_now(root: Path, name: str) -> None:
     (root / "images/b.png").rename(root / "Kira.png")
-    found = Pictures(root, {"images/b.png": "Kira.png"})
+    found = PictureFiles(root, {"images/b.png": "Kira.png"})
     source = IngestedSource(lambda: found, IngestParameters(), largest_number=9, paths=[row.path for row in ROWS])
     text = json.dumps(dict(FORMATS[name].layout(ROWS, source).files))
     assert "Kira." in text
@@ -166,7 +166,7 @@ def test_labels_of_pictures_outside_of_the_root_stay_in_the_folder_and_come_back
 
 
 def test_paths_start_from_the_folder_above_all_sources_also_while_they_are_not_there(tmp_path: Path) -> None:
-    def find() -> Pictures:
+    def find() -> PictureFiles:
         raise UsageError("not there")
 
     def places(was_at: Path | None) -> tuple[list[str], tuple[str, ...]]:
@@ -178,7 +178,7 @@ def test_paths_start_from_the_folder_above_all_sources_also_while_they_are_not_t
     assert found == ["card1/1.jpg", "card2/1.jpg"]
     assert f"paths start from {tmp_path}, where they were and are not now" in told
     # the folder of pictures that were added is there, and seems to have half of them
-    beside = Pictures(tmp_path / "card2", lost=frozenset(paths[:1]))
+    beside = PictureFiles(tmp_path / "card2", lost=frozenset(paths[:1]))
     source = IngestedSource(
         lambda: beside, IngestParameters(), largest_number=9, paths=paths, was_at=tmp_path / "card1"
     )
@@ -282,7 +282,7 @@ def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], 
     (file := root / "places.csv").write_text("\n".join(["deploymentID,latitude,longitude", *lines]))
     with pytest.raises(UsageError) as caught:
         FORMATS["camtrap-dp"].layout(
-            ROWS, IngestedSource(lambda: Pictures(root), IngestParameters(), largest_number=2, deployments=file)
+            ROWS, IngestedSource(lambda: PictureFiles(root), IngestParameters(), largest_number=2, deployments=file)
         )
     assert str(caught.value).endswith(told)
 
@@ -293,7 +293,7 @@ def test_times_of_deployments_are_read_and_held_against_those_of_pictures(root: 
     )
     times = [("n", "2024-06-05T01:00:00"), ("n", "2025-02-01T08:00:00"), ("n", "2000-01-01T08:00:00"), ("m", None)]
     rows = [member(f"{n}.jpg", 1, None, camera=camera, timestamp=time) for n, (camera, time) in enumerate(times)]
-    source = IngestedSource(lambda: Pictures(root), IngestParameters(), largest_number=9, deployments=file)
+    source = IngestedSource(lambda: PictureFiles(root), IngestParameters(), largest_number=9, deployments=file)
     layout = FORMATS["camtrap-dp"].layout(rows, source)
     assert "2024-06-05T00:00:00,03/04/2026 10:00" in layout.files["deployments.csv"]
     assert layout.notes[:4] == (
@@ -311,7 +311,7 @@ def test_deployments_of_wildlife_insights_are_read(root: Path) -> None:
         "project_id,deployment_id,placename,longitude,latitude,start_date,end_date,camera_id\n"
         "1,n,north,31.2,-24.1,2024-06-05 00:00:00,2024-07-05 00:00:00,c1\n"
     )
-    source = IngestedSource(lambda: Pictures(root), IngestParameters(), largest_number=9, deployments=file)
+    source = IngestedSource(lambda: PictureFiles(root), IngestParameters(), largest_number=9, deployments=file)
     table = FORMATS["camtrap-dp"].layout([member("1.jpg", 1, None, camera="n")], source).files["deployments.csv"]
     assert "n,,north,-24.1,31.2,,2024-06-05T00:00:00,2024-07-05T00:00:00,,c1," in table
 
@@ -340,7 +340,7 @@ def test_a_lost_picture_costs_neither_the_times_nor_the_boxes_of_others(root: Pa
     exif = Image.Exif()
     exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00"})
     Image.new("RGB", (40, 30)).save(root / "now.jpg", exif=exif)
-    found = Pictures(root, {"images/c.jpg": "now.jpg"}, frozenset({"images/gone.jpg"}))
+    found = PictureFiles(root, {"images/c.jpg": "now.jpg"}, frozenset({"images/gone.jpg"}))
     source = IngestedSource(lambda: found, IngestParameters(), largest_number=9)
     whole = [member(f"images/{name}.jpg", 1, None) for name in ("c", "gone")]
     layout = FORMATS["camtrap-dp"].layout(whole, source)
@@ -362,7 +362,7 @@ def test_times_of_pictures_come_into_tables_if_a_few_of_them_have_some(
         return times.get(file.name, "")
 
     monkeypatch.setattr(pictures, "taken_at", taken_at)
-    monkeypatch.setattr(pictures, "find_pictures", lambda *_, **__: Pictures(root, lost=frozenset({"f9.jpg"})))
+    monkeypatch.setattr(pictures, "find_pictures", lambda *_, **__: PictureFiles(root, lost=frozenset({"f9.jpg"})))
     rows = tuple(member(f"f{number}.jpg", 1, None) for number in range(100))
     members = Members(1, rows, cast(Artifact, None), 9)
     assert pictures.with_own_times(members, SILENT) == members
@@ -387,7 +387,7 @@ def test_seconds_of_videos_come_into_tables_and_make_the_journeys_of_the_documen
 ) -> None:
     for name in "ab":
         grey_video(root / f"{name}.mp4", [10] * 8)
-    monkeypatch.setattr(pictures, "find_pictures", lambda *_, **__: Pictures(root, lost=frozenset({"gone.mp4"})))
+    monkeypatch.setattr(pictures, "find_pictures", lambda *_, **__: PictureFiles(root, lost=frozenset({"gone.mp4"})))
     shown = [("a", 1, 0), ("a", 1, 2), ("b", 1, 7), ("a", 2, 1), ("b", None, 5)]
     rows = [member(f"{name}.mp4", who, None, frame=frame, camera=name) for name, who, frame in shown]
     gone = [member("gone.mp4", None, None, frame=1), member("images/a.png", None, None, frame=1)]
@@ -440,7 +440,7 @@ def test_frames_of_a_table_that_may_count_from_one_are_told(
 ) -> None:
     rows = [member("images/a.png", 1, (1, 2, 3, 4), frame=frame), member("a.mp4", 1, (1, 2, 3, 4), frame=3)]
     parameters = IngestParameters(format=name)  # type: ignore[arg-type]
-    notes = FORMATS["mot"].layout(rows, IngestedSource(lambda: Pictures(root), parameters, largest_number=1)).notes
+    notes = FORMATS["mot"].layout(rows, IngestedSource(lambda: PictureFiles(root), parameters, largest_number=1)).notes
     assert any("whose least of a picture is: 1" in note for note in notes) == is_told
 
 
@@ -456,7 +456,7 @@ def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: 
     rows = [member(f"{name}.png", number, None) for name, number in zip(names, (2, 2, 1, 2, 2, 3), strict=True)]
     parameters = IngestParameters(format="camtrap-dp")
     layout = FORMATS["camtrap-dp"].layout(
-        rows, IngestedSource(lambda: Pictures(tmp_path), parameters, largest_number=3)
+        rows, IngestedSource(lambda: PictureFiles(tmp_path), parameters, largest_number=3)
     )
     cells = [line.split(",") for line in layout.files["observations.csv"].splitlines()[1:]]
     assert [row[6] for row in cells] == ["1", "1", "dbc-1", "2", "ind1", "3"]
@@ -469,7 +469,7 @@ def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: 
 @pytest.mark.parametrize(("read_as", "column"), [("camtrap-dp", "scientificName"), ("coco", "observationComments")])
 def test_species_of_a_package_are_scientific_names_of_a_new_one(root: Path, read_as: Any, column: str) -> None:
     rows = [member("images/a.png", 1, None, category="Equus quagga"), member("images/b.png", 2, None, category="human")]
-    source = IngestedSource(lambda: Pictures(root), IngestParameters(format=read_as), largest_number=9)
+    source = IngestedSource(lambda: PictureFiles(root), IngestParameters(format=read_as), largest_number=9)
     layout = FORMATS["camtrap-dp"].layout(rows, source)
     found = list(csv.DictReader(layout.files["observations.csv"].splitlines()))
     said = [{name for name in ("scientificName", "observationComments") if row[name]} for row in found]

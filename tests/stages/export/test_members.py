@@ -13,7 +13,7 @@ from PIL import Image
 from stages.errors import DbcError, UsageError
 from stages.export.folders import safe_name, write_folders
 from stages.export.members import Member, Members, centre_distances, only_names
-from stages.ingest.whereabouts import Pictures
+from stages.ingest.whereabouts import PictureFiles
 
 
 def test_distances_are_those_of_a_plain_loop() -> None:
@@ -71,7 +71,7 @@ def test_names_stand_beside_numbers_and_of_several_individuals_are_told(pictures
         "identities that several individuals have: 1, the first 'Ayo/2', in 1 and 12; join those that are one, by dbc review"
     )
     assert not any("several" in note for note in Members(rows=(ayo, replace(other, name="Kira")), **said).notes)
-    write_folders([ayo, other], tmp_path / "out", pictures=Pictures(pictures), copy=False)
+    write_folders([ayo, other], tmp_path / "out", pictures=PictureFiles(pictures), copy=False)
     assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == [
         "individual-01-Ayo_2",
         "individual-12-Ayo_2",
@@ -101,7 +101,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Path, copy: bool) -> None:
     rows = [member("a/1.jpg", 0), member("b/1.jpg", 0), member("b/2.jpg", 11), member("c/9.jpg", None)]
     rows += [replace(member("../in/a/1.jpg", None), probability=0.25)]
-    assert write_folders(rows, tmp_path / "no" / ".." / "out", pictures=Pictures(pictures), copy=copy) == 4
+    assert write_folders(rows, tmp_path / "no" / ".." / "out", pictures=PictureFiles(pictures), copy=copy) == 4
     written = {file.relative_to(tmp_path / "out").as_posix(): file for file in (tmp_path / "out").rglob("*.jpg")}
     assert {place: file.read_text() for place, file in written.items()} == {
         "individual-01/1_a_1.jpg": "a/1.jpg",
@@ -112,7 +112,7 @@ def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
     assert all(file.is_symlink() is not copy for file in written.values())
     with pytest.raises(DbcError, match="not empty"):
-        write_folders(rows, tmp_path / "out", pictures=Pictures(pictures), copy=copy)
+        write_folders(rows, tmp_path / "out", pictures=PictureFiles(pictures), copy=copy)
 
 
 def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None
         replace(member("b.mp4", 1), frame=2, cut_out=(0, 0, 8, 6)),
         replace(member("b.mp4", 1), frame=1),
     ]
-    assert write_folders(rows, tmp_path / "out", pictures=Pictures(tmp_path / "in"), copy=True) == 4
+    assert write_folders(rows, tmp_path / "out", pictures=PictureFiles(tmp_path / "in"), copy=True) == 4
     written = {}
     for file in (tmp_path / "out").rglob("*.jpg"):
         with Image.open(file) as picture:
@@ -138,18 +138,18 @@ def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None
     assert np.asarray(written["1_b-000002.jpg"]).mean() == pytest.approx(90, abs=8)
     assert np.asarray(written["2_b-000001.jpg"]).mean() == pytest.approx(200, abs=8)
     with pytest.raises(UsageError, match=r"links to frames of 'b\.mp4'"):
-        write_folders(rows, tmp_path / "links", pictures=Pictures(tmp_path / "in"), copy=False)
+        write_folders(rows, tmp_path / "links", pictures=PictureFiles(tmp_path / "in"), copy=False)
     beyond = [replace(member("b.mp4", 0), frame=7)]
     with pytest.raises(DbcError, match=r"b\.mp4 has 3 frames, of which 8 is out of range"):
-        write_folders(beyond, tmp_path / "beyond", pictures=Pictures(tmp_path / "in"), copy=True)
+        write_folders(beyond, tmp_path / "beyond", pictures=PictureFiles(tmp_path / "in"), copy=True)
     smaller = [replace(member("a.png", 0), cut_out=(50, 30, 11, 10))]
     with pytest.raises(DbcError, match=r"'a\.png' is 60×40 pixels, and its box \[50, 30, 11, 10\] reaches beyond"):
-        write_folders(smaller, tmp_path / "smaller", pictures=Pictures(tmp_path / "in"), copy=True)
+        write_folders(smaller, tmp_path / "smaller", pictures=PictureFiles(tmp_path / "in"), copy=True)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in", "out"]
 
 
 def test_pictures_that_are_lost_are_left_out_and_others_found_where_they_are(pictures: Path, tmp_path: Path) -> None:
-    now = Pictures(pictures, {"was/1.jpg": "a/1.jpg"}, frozenset({"lost.jpg"}))
+    now = PictureFiles(pictures, {"was/1.jpg": "a/1.jpg"}, frozenset({"lost.jpg"}))
     assert (
         write_folders([member("was/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", pictures=now, copy=False) == 1
     )
@@ -159,12 +159,12 @@ def test_pictures_that_are_lost_are_left_out_and_others_found_where_they_are(pic
 
 def test_links_say_camera_and_box_where_names_do_not_tell(pictures: Path, tmp_path: Path) -> None:
     rows = [replace(member(path, 0), camera="ST/1", box=(n, 5, 3, 3)) for n, path in enumerate(("a/1.jpg", "b/2.jpg"))]
-    write_folders(rows, tmp_path / "one", pictures=Pictures(pictures), copy=False)
+    write_folders(rows, tmp_path / "one", pictures=PictureFiles(pictures), copy=False)
     rows += [replace(rows[0], box=(7, 6, 3, 3), cluster=1, individual=2), replace(member("b/1.jpg", 0), camera="ST2")]
-    write_folders(rows, tmp_path / "two", pictures=Pictures(pictures), copy=False)
+    write_folders(rows, tmp_path / "two", pictures=PictureFiles(pictures), copy=False)
     # folders of one camera, as 100MEDIA and 101MEDIA
     of_one = [replace(member(path, 0), camera="ST") for path in ("a/1.jpg", "b/1.jpg")]
-    write_folders(of_one, tmp_path / "three", pictures=Pictures(pictures), copy=False)
+    write_folders(of_one, tmp_path / "three", pictures=PictureFiles(pictures), copy=False)
     names = [sorted(file.name for file in (tmp_path / out).rglob("*.jpg")) for out in ("one", "two", "three")]
     assert names == [
         ["1_1.jpg", "2_2.jpg"],
@@ -176,6 +176,6 @@ def test_links_say_camera_and_box_where_names_do_not_tell(pictures: Path, tmp_pa
 def test_nothing_is_left_if_a_picture_is_lost(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(DbcError, match=r"lost\.jpg"):
         write_folders(
-            [member("a/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", pictures=Pictures(pictures), copy=True
+            [member("a/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", pictures=PictureFiles(pictures), copy=True
         )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]

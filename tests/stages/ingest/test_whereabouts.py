@@ -12,7 +12,7 @@ import pytest
 from stages.errors import UsageError
 from stages.ingest import whereabouts
 from stages.ingest.source_digest import digest_each
-from stages.ingest.whereabouts import Pictures, find_pictures
+from stages.ingest.whereabouts import PictureFiles, find_pictures
 from stages.runs.kept_source import KeptSource
 from stages.runs.store import Artifact
 
@@ -56,14 +56,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "project"
 
 
-def find(project: Path, *words: str, root: Path | None = None) -> tuple[Pictures, str]:
+def find(project: Path, *words: str, root: Path | None = None) -> tuple[PictureFiles, str]:
     reporter = Told()
     dataset = cast(Artifact, Dataset(project, ("dbc", "ingest", *words)))
     return find_pictures(dataset, PATHS, root, reporter=reporter), "\n".join(reporter.lines)  # type: ignore[arg-type]
 
 
 def test_pictures_that_are_there_are_taken_without_a_word(project: Path) -> None:
-    assert find(project) == (Pictures(project / "card1"), "")
+    assert find(project) == (PictureFiles(project / "card1"), "")
 
 
 def test_a_lost_picture_is_told_of_the_folder_that_has_the_others(project: Path) -> None:

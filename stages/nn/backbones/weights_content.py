@@ -28,7 +28,7 @@ _MOST_PREFIXES = 3
 _PLAIN = (int, float, str, bool, type(None), np.generic)
 
 
-def read_checkpoint(path: Path, *, name: str) -> dict[str, Tensor]:
+def read_weights(path: Path, *, name: str) -> dict[str, Tensor]:
     """The named tensors in the file or model artifact `path`, called `name`; nothing in it is executed.
 
     A state dict is looked for under the names that training scripts use. Numbers and texts beside tensors are left out.
