@@ -64,13 +64,16 @@ def frame_of(value: object, origin: str, *, name: str = "frame") -> int:
 
 
 def box_of(values: object, origin: str, *, name: str, meaning: str) -> tuple[float, float, float, float] | None:
-    """The four numbers in the list `values`, whose `meaning` an error tells; None if all of them, or the list, are missing."""
+    """The four numbers in the list `values`, NaN for a missing one; None if all of them, or the list, are missing.
+
+    UsageError that begins with `origin`, and tells their `meaning`, for something else.
+    """
     if is_unsaid(values) or values == []:
         return None
     if isinstance(values, list) and len(values) == 4:
         if all(map(is_unsaid, values)):
             return None
-        first, second, third, fourth = map(number_of, values)
+        first, second, third, fourth = (math.nan if is_unsaid(value) else number_of(value) for value in values)
         if first is not None and second is not None and third is not None and fourth is not None:
             return first, second, third, fourth
     raise UsageError(f"{origin}: {name} {_told(values)} is not {meaning}; correct it")
