@@ -99,10 +99,14 @@ def keep_caches_where_they_can_be_written() -> None:
 
 
 def _is_own_folder(folder: str) -> bool:
-    """Whether `folder`, made now, is this user's and can be written: code is loaded from it."""
+    """Whether `folder`, made now, is this user's, is closed to writes by everybody, and can be written.
+
+    Code is loaded from it.
+    """
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
-        return os.access(folder, os.W_OK) and os.stat(folder).st_uid == os.getuid()  # noqa: PTH116
+        status = os.stat(folder)  # noqa: PTH116
+        return os.access(folder, os.W_OK) and status.st_uid == os.getuid() and not status.st_mode & 0o002
     except OSError:
         return False
 

@@ -193,8 +193,7 @@ def members_of(
 
     Those that were added in the `newest` dataset of the run are there as they were assigned to these clusters.
     Distances are between features centred and whitened as the merge was told to; `positions` makes a map (n, 2) of those of
-    the train samples. DbcError if artifacts are missing or do
-    not belong together.
+    the train samples. DbcError if artifacts are missing or do not belong together.
     """
     clusters = run.require("clusters", stage)
     features, dataset = features_and_dataset(run, stage, clusters, reporter)

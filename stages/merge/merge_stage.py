@@ -159,17 +159,19 @@ def merge_stage(
         require_number("camera_weight", camera_weight)
         cameras = parse_cameras(to_host(camid), n_samples=n_samples, weight=camera_weight)
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
-    there = features if backend is None else backend.asarray(features)
+    features_on_device = features if backend is None else backend.asarray(features)
     if not compiled:
-        features = there
+        features = features_on_device
     is_host = isinstance(features, np.ndarray)
-    is_half = compiled and (precision == "float16" or not isinstance(there, np.ndarray))
+    is_half = compiled and (precision == "float16" or not isinstance(features_on_device, np.ndarray))
     n_workers = (n_threads or n_cores()) if is_host or compiled else 1
-    limit = limit_of(memory_limit, there)
-    what = f"merging {start.n_clusters} clusters of {n_samples} samples"
+    limit = limit_of(memory_limit, features_on_device)
+    purpose = f"merging {start.n_clusters} clusters of {n_samples} samples"
     n_rows = max(start.n_clusters, int(nodes.max()) + 1) if ranking.linkage == "average" else n_samples
     if is_half:
-        require_memory(pair_bytes(n_rows=n_rows, dim=dim), memory_limit=limit, what=f"{what} by pairs found on a GPU")
+        require_memory(
+            pair_bytes(n_rows=n_rows, dim=dim), memory_limit=limit, what=f"{purpose} by pairs found on a GPU"
+        )
     require_memory(
         engine_bytes(
             n_samples=n_samples,
@@ -183,31 +185,35 @@ def merge_stage(
             n_cameras=0 if cameras is None else cameras.n_columns,
         ),
         memory_limit=limit_of(memory_limit, _ON_HOST) if compiled else limit,
-        what=what,
+        what=purpose,
     )
-    bind = binder_of(there)
-    bind()
-    with one_library_thread(), limited_pool(there, limit), ThreadPoolExecutor(n_workers, initializer=bind) as threads:
+    bind_thread = binder_of(features_on_device)
+    bind_thread()
+    with (
+        one_library_thread(),
+        limited_pool(features_on_device, limit),
+        ThreadPoolExecutor(n_workers, initializer=bind_thread) as threads,
+    ):
         maker = table_maker(
             features,
             metric=metric,
             compiled=compiled,
             product=lambda n_rows: host_product(precision, n_rows=n_rows, dim=dim),
             threads=threads,
-            pairs_at=there if is_half else None,
+            pairs_at=features_on_device if is_half else None,
         )
         workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress))
-        first = (
+        joined_before = (
             unranked(maker, start.labels, joined.merges, criterion=ranking, cameras=cameras)
             if len(joined.merges)
             else None
         )
         n_left = n_merges - len(joined.merges)
-        if n_left <= 0 and first is not None:
-            return first
+        if n_left <= 0 and joined_before is not None:
+            return joined_before
         by_update = merge_exactly if update == "exact" else partial(merge_once_ranked, update=update)
-        found = by_update(maker, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=start.links)
-        result = found if first is None else first.then(found, joined.names)
+        ranked = by_update(maker, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=start.links)
+        result = ranked if joined_before is None else joined_before.then(ranked, joined.names)
         return replace(result, pairs_in=maker.pairs_in)
 
 

@@ -109,7 +109,7 @@ def _stored(values: Array, dtype: Any, grid: FeatureGrid) -> tuple[Array, tuple[
 
 @dataclass(frozen=True)
 class PairScreen:
-    """`ScreenedRows` of a pair engine, which takes strips in turn instead of tiles in threads."""
+    """The `StripScreen` of a pair engine, which takes strips in turn instead of tiles in threads."""
 
     rows: PairRows
     owner: Int64Array
@@ -131,7 +131,7 @@ class PairScreen:
         return sum(map(n_pairs_of, strips)), near_pairs(self.engine, self.rows, strips, limit)
 
     def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
-        """See `ScreenedRows`."""
+        """See `StripScreen`."""
         require_bound(self.rows.stored)
         own = self.rows
         xp, device = array_api_compat.array_namespace(own.stored), array_api_compat.device(own.stored)

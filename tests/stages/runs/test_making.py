@@ -76,7 +76,7 @@ def test_a_refused_commit_is_told_as_a_write(tmp_path: Path, monkeypatch: pytest
 def test_a_place_that_cannot_hold_a_run_is_told_in_one_line(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    with pytest.raises(DbcError, match="cannot be written"):
+    with pytest.raises(DbcError, match="`run` must be a folder, got the file"):
         make_artifact(RunDirectory(blocked), request(), fill, context=Context())
 
 
