@@ -33,7 +33,7 @@ def test_every_way_to_show_text_writes_it_out(capsys: pytest.CaptureFixture[str]
     line = "a\nb"
     RichReporter().note(line)
     RichReporter().warn(line)
-    show({"name": line}, title=line, as_json=False)
+    show({"name": line}, title=line)
     told = capsys.readouterr()
     assert told.err == "a\\nb\nwarning: a\\nb\n"
     assert told.out.split() == ["a\\nb", "name", "a\\nb"]
@@ -43,7 +43,7 @@ def test_every_way_to_show_text_writes_it_out(capsys: pytest.CaptureFixture[str]
     print_table(table)
     print_text(name)
     print_json({"name": name})
-    show({"name": name}, title=name, as_json=False)
+    show({"name": name}, title=name)
     RichReporter().note(name)
     RichReporter().warn(name)
     told = capsys.readouterr()
