@@ -50,7 +50,7 @@ from stages.nn.model.network import ReidModel, build_model
 from stages.train.images.feed import AHEAD
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
-from stages.train.loop import Step, TrainOptions, train
+from stages.train.loop import StepDone, TrainOptions, train
 from stages.train.optimizers import build_optimizer
 from stages.train.readings import LATE
 
@@ -114,7 +114,7 @@ class Bench:
         """A turn of the product's loop: the steps after its first."""
         started = spent = Spent()
 
-        def on_step(step: Step) -> None:
+        def on_step(step: StepDone) -> None:
             nonlocal started, spent
             if step.step == 1:
                 started = Spent.now()

@@ -23,7 +23,7 @@ _PANEL = 256
 """Columns that a product is subtracted from at once; no result depends on it."""
 
 
-def exact_product(a: Float64Array, b: Float64Array) -> Float64Array:
+def exact_matrix_product(a: Float64Array, b: Float64Array) -> Float64Array:
     """a @ b, (m, k) by (k, n) → (m, n), with each operand first rounded to (53 − ⌈log₂ k⌉) / 2 bits of its largest value."""
     bits = _bits(a.shape[1])
     return _rounded(a, bits) @ _rounded(b, bits)
@@ -43,7 +43,7 @@ def _rounded(a: Float64Array, bits: int) -> Float64Array:
 def inverse_cholesky_factor(matrix: Float64Array) -> Float64Array:
     """L⁻¹ (d, d), lower triangular, of the factor L Lᵀ = `matrix` (d, d), which is symmetric and positive definite.
 
-    Block by block: the products between blocks are `exact_product`, so L is as good as 23-bit operands make it
+    Block by block: the products between blocks are `exact_matrix_product`, so L is as good as 23-bit operands make it
     (L⁻¹ A L⁻ᵀ differs from I by about 2e-7 if A is as well conditioned as a shrunk covariance).
     """
     dim = len(matrix)
@@ -54,11 +54,11 @@ def inverse_cholesky_factor(matrix: Float64Array) -> Float64Array:
             own = slice(start, min(dim, start + _BLOCK))
             before, after = slice(0, own.start), slice(own.stop, dim)
             inverse.rows[own, own] = own_inverse = _inverse_of_lower(_cholesky_of_block(rest[own, own]))
-            factor[after, own] = below = exact_product(rest[after, own], own_inverse.T)
+            factor[after, own] = below = exact_matrix_product(rest[after, own], own_inverse.T)
             subtracting = _subtract_square(rest[after, after], _rounded(below, _bits(below.shape[1])), threads)
             if start:
                 mixed = _rounded(factor[own, before], _bits(start)) @ inverse.first(start, _bits(start))
-                inverse.rows[own, before] = -exact_product(own_inverse, mixed)
+                inverse.rows[own, before] = -exact_matrix_product(own_inverse, mixed)
             for part in subtracting:
                 part.result()
     return inverse.rows

@@ -34,7 +34,7 @@ from stages.samples import TRAIN
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
-from stages.train.loop import Step, TrainOptions, TrainResult, train
+from stages.train.loop import StepDone, TrainOptions, TrainResult, train
 from stages.train.parents import Parents
 from stages.train.whitened import with_whitened_head
 from stages.typing import BoolArray, Float32Array, Int64Array
@@ -154,7 +154,7 @@ class _Progress:
         self._first: int | None = None if resumed is not None else 0
         self._seen = 0
 
-    def of(self, step: Step) -> tuple[int, str]:
+    def of(self, step: StepDone) -> tuple[int, str]:
         """(images since the last step, text with loss, accuracy and images a second)."""
         seconds = time.perf_counter() - self._started
         if self._first is None:

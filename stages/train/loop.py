@@ -51,7 +51,7 @@ TRIPLET_IMAGES = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class StepDone:
     """Progress: `step` of `n_steps` is done, counted over all epochs, as are the `n_images` seen."""
 
     epoch: int
@@ -85,7 +85,7 @@ class TrainOptions:
     """
 
     compiled: bool = False
-    on_step: Callable[[Step], None] | None = None
+    on_step: Callable[[StepDone], None] | None = None
     checkpoints: StageCheckpoints | None = None
     resumed: Arrays | None = None
     processes: Processes | None = None
@@ -307,7 +307,7 @@ def _take_in(state: State, task: _Task, pairs: Iterable[tuple[float, float]]) ->
             raise DbcError(_not_finite("loss", str(loss), step, task))
         if task.options.on_step is not None:
             epoch = (step - 1) // task.steps_per_epoch
-            task.options.on_step(Step(epoch, step, task.n_steps, _n_images(task, step), loss, accuracy))
+            task.options.on_step(StepDone(epoch, step, task.n_steps, _n_images(task, step), loss, accuracy))
 
 
 def _not_finite(what: str, found: str, step: int, task: _Task) -> str:

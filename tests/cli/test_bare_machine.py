@@ -78,7 +78,7 @@ def test_every_command_without_a_home_and_without_a_network(tmp_path: Path) -> N
     assert statuses == dict.fromkeys(statuses, 0), told.stderr
 
 
-@pytest.mark.parametrize("home", ["writable", "missing", "file/home", "taken", "", "none"])
+@pytest.mark.parametrize("home", ["writable", "missing", "file/home", "taken", "open", "", "none"])
 def test_caches_go_into_the_folder_for_temporary_files_if_the_home_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
@@ -87,7 +87,10 @@ def test_caches_go_into_the_folder_for_temporary_files_if_the_home_cannot_be_wri
     (tmp_path / "taken").mkdir()
     for name in (".cupy", ".config"):
         (tmp_path / "taken" / name).touch()
-    for variable in CACHES:
+    for variable, (place, name) in CACHES.items():
+        open_to_all = Path(place.replace("~", str(tmp_path / "open")), name)
+        open_to_all.mkdir(parents=True)
+        open_to_all.chmod(0o777)
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / home) if home else "/dev/null/home")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))

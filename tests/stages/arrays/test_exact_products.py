@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stages.arrays.exact_products import exact_product, inverse_cholesky_factor
+from stages.arrays.exact_products import exact_matrix_product, inverse_cholesky_factor
 
 DIGEST = """
 import hashlib
@@ -30,16 +30,16 @@ def random_covariance(dim, seed=0):
 def test_a_product_is_that_of_its_rounded_operands_to_the_last_bit(shape):
     generator = np.random.default_rng(1)
     a, b = generator.standard_normal(shape[:2]), 1e-3 * generator.standard_normal(shape[1:])
-    product = exact_product(a, b)
+    product = exact_matrix_product(a, b)
     assert np.allclose(product, a @ b, atol=2e-6 * np.abs(a).max() * np.abs(b).max() * shape[1])
-    reversed_order = exact_product(a[:, ::-1].copy(), b[::-1].copy())
+    reversed_order = exact_matrix_product(a[:, ::-1].copy(), b[::-1].copy())
     assert np.array_equal(product, reversed_order)
     # every value is a sum of products of numbers of 26 bits, which fractions hold
     assert all(Fraction(value).denominator & (Fraction(value).denominator - 1) == 0 for value in product.ravel())
 
 
 def test_products_with_zeros_are_zero():
-    assert not exact_product(np.zeros((2, 3)), np.ones((3, 2))).any()
+    assert not exact_matrix_product(np.zeros((2, 3)), np.ones((3, 2))).any()
 
 
 @pytest.mark.parametrize("dim", [1, 2, 63, 64, 65, 200])

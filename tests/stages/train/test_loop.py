@@ -21,7 +21,7 @@ from stages.train import loop
 from stages.train.images.draws import Draw
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
-from stages.train.loop import Step
+from stages.train.loop import StepDone
 from stages.train.state import State
 from stages.train.step import Stepped
 from tests.tiny_training import CPU, blotches, digest, tiny_model, tiny_parameters, trained
@@ -70,7 +70,7 @@ def test_the_global_generator_is_left_alone() -> None:
 
 
 def test_progress_counts_every_step_and_image() -> None:
-    steps: list[Step] = []
+    steps: list[StepDone] = []
     result = trained(tiny_model(), np.arange(20), options={"on_step": steps.append})
     assert [step.step for step in steps] == list(range(1, 7))
     assert [step.epoch for step in steps] == [0, 0, 0, 1, 1, 1]
@@ -145,7 +145,7 @@ def test_weights_that_the_last_step_breaks_are_no_result(monkeypatch: pytest.Mon
     beyond = {"learning_rate": 1e38, "weight_decay": 1e10}
     broken = TrainParameters.model_construct(**dict(tiny_parameters(epochs=1)) | beyond)
     monkeypatch.setattr("tests.tiny_training.tiny_parameters", lambda: broken)
-    steps: list[Step] = []
+    steps: list[StepDone] = []
     with pytest.raises(
         DbcError, match=r"weights and look-up table must be finite, .* at step 1 of 1; lower `learning_rate`"
     ):
