@@ -225,6 +225,16 @@ def _from_another_set(given: Given, others: Sequence[str], source: OtherSet) -> 
     return found
 
 
+def tell_of_unlike(given: Given, cells: Sequence[Cell]) -> None:
+    """A note, which JSON has too, on what differs between `cells` beside what tables call them."""
+    from stages.compare.cells import unlike
+    from stages.runs.run_directory import dataset_manifest
+
+    dataset = given.run_directory.find("dataset")
+    for told in unlike(cells, n_cameras=0 if dataset is None else dataset_manifest(dataset).summary.n_cameras):
+        given.note(told)
+
+
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:
     """Print the runs that would be made; the errors of `try_initial`."""
     try_initial(given, *(cell.plan.initial for cell in cells))

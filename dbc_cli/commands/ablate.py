@@ -19,6 +19,7 @@ from dbc_cli.comparison import (
     compare_and_show,
     seeds_of,
     show_plan,
+    tell_of_unlike,
     values_of,
 )
 from dbc_cli.configuration import STAGE_TABLES
@@ -106,6 +107,7 @@ def ablate(given: Given) -> None:
         cells = ablation_cells(plan, variants=variants, seeds=seeds, **lambdas)
     if not others:
         tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
+    tell_of_unlike(given, cells)
     if given.flag("dry_run"):
         show_plan(given, cells)
         return

@@ -17,6 +17,7 @@ from dbc_cli.comparison import (
     require_pictures,
     show_comparison,
     show_plan,
+    tell_of_unlike,
     values_of,
 )
 from dbc_cli.configuration import STAGE_TABLES
@@ -64,6 +65,7 @@ def sweep(given: Given) -> None:
     cells = cells_of(given)
     several = {flag.name for flag in PARAMETERS if flag.key in swept(given)}
     tell_of_idle(given, *(settings_of(cell.plan) for cell in cells), swept=several)
+    tell_of_unlike(given, cells)
     if given.flag("dry_run"):
         show_plan(given, cells)
         return

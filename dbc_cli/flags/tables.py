@@ -84,7 +84,7 @@ MERGE = (
         "update",
         Update,
         "When pairs are ranked: exact after every merge, stale and union once a stage.",
-        by_recipe("update"),
+        f"{by_recipe('update')}; stale with --criterion buc",
         MERGING,
     ),
     Flag(
@@ -92,7 +92,7 @@ MERGE = (
         Start,
         "What a stage merges: the clusters of the previous stage, or all merges again from single samples; "
         "reviewed merges nothing, and corrects the stage's clusters by answers.",
-        by_recipe("start"),
+        f"{by_recipe('start')}; previous with --criterion buc, or --update stale or union",
         MERGING,
     ),
     Flag(

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from schemas.choices import OF_DISPERSIONS
 from schemas.summaries import MetricsSummary
 from stages.arrays.backend import n_cores
 from stages.compare.sharing import common_start, share_start
@@ -56,6 +57,35 @@ class CellResult:
     chosen: int | None
     chosen_by: Mapping[str, int | None]
     seconds: float
+
+
+def unlike(cells: Sequence[Cell], *, n_cameras: int) -> list[str]:
+    """Lines about what `cells` merge by that differs beside what their settings name, of a data set with `n_cameras`.
+
+    A recipe decides on all of it, so of cells that name one there is no line.
+    """
+    named = {name for cell in cells for name in cell.setting}
+    if "recipe" in named:
+        return []
+    merges = [dict(cell.plan.merge) for cell in cells if cell.plan.merge.clusterer == "dbc"]
+    told = []
+    for name in ("start", "update"):
+        values = [*dict.fromkeys(merge[name] for merge in merges)]
+        if len(values) > 1 and not named & {name, "variant", "method"}:
+            told.append(f"`{name}` ({', '.join(values)})")
+    lines = []
+    if told:
+        lines.append(
+            f"these runs differ in {' and '.join(told)}, too: by recipe the criterion buc, and merges that are ranked once, "
+            "go as published; give these flags, and all runs have them alike"
+        )
+    penalised = {merge["criterion"] in OF_DISPERSIONS for merge in merges if merge["camera"] == "auto"}
+    if len(penalised) > 1 and n_cameras > 1:
+        lines.append(
+            "if features follow cameras, `camera='auto'` adds to D of pairs of one camera for the criterion dbc alone; "
+            "`camera='ignored'` compares criteria without"
+        )
+    return lines
 
 
 def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResult:

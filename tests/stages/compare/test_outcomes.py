@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from schemas.parameters import EvaluateParameters
-from schemas.recipes import VARIANTS
+from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
+from schemas.recipes import VARIANTS, merging_of
 from stages.compare.ablation import ablation_cells, clusterer_cells, method_cells
-from stages.compare.cells import CellResult
+from stages.compare.cells import Cell, CellResult, unlike
 from stages.compare.grid import combinations, folder_name
 from stages.compare.history import evaluated_otherwise
 from stages.compare.outcomes import (
@@ -250,3 +250,23 @@ def test_stages_that_were_evaluated_otherwise_are_told() -> None:
     told = evaluated_otherwise([plain, EvaluateParameters(rerank=True, ids_digest="1"), plain])
     assert told is not None
     assert "with different `rerank`, `ids`: do not compare" in told
+
+
+def test_runs_say_what_they_merge_by_beside_what_tables_call_them() -> None:
+    def cells(settings: list[dict[str, Any]], **merging: Any) -> list[Cell]:
+        found = []
+        for setting in settings:
+            fields = merging_of("tuned", criterion=setting.get("criterion", "dbc"), update=setting.get("update"))
+            merge = MergeParameters(**fields | setting | merging)
+            found.append(Cell("cell", Plan(merge, ExtractParameters(), EvaluateParameters()), setting))
+        return found
+
+    both: list[dict[str, Any]] = [{"criterion": "dbc"}, {"criterion": "buc"}]
+    begun, by_camera = unlike(cells(both), n_cameras=2)
+    assert "differ in `start` (singletons, previous) and `update` (exact, stale), too" in begun
+    assert "`camera='ignored'` compares criteria without" in by_camera
+    assert unlike(cells(both), n_cameras=0) == [begun]
+    assert unlike(cells(both, camera="ignored", start="singletons", update="exact"), n_cameras=2) == []
+    (begun,) = unlike(cells([{"update": "exact"}, {"update": "stale"}]), n_cameras=2)
+    assert "differ in `start` (singletons, previous), too" in begun
+    assert unlike(cells([{"lambda_": 0.0}, {"lambda_": 0.1}]), n_cameras=2) == []
