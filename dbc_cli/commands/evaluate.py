@@ -16,7 +16,16 @@ from dbc_cli.idle import tell_of_idle, tell_of_unused
 from dbc_cli.outcome import show_outcome, table_fields
 from schemas.stage_names import stage_label
 
-IDS = (Flag("ids", Path, "Table with the columns path and identity: identities known by now.", "", EVALUATION, "FILE"),)
+IDS = (
+    Flag("ids", Path, "Table with the columns path and identity: identities known by now.", "", EVALUATION, "FILE"),
+    Flag(
+        "labels_are_clusters",
+        bool,
+        "Measure samples whose label the merge was told, too: its --labels were another program's clusters.",
+        "",
+        EVALUATION,
+    ),
+)
 
 
 @command(
@@ -52,6 +61,7 @@ def evaluate(given: Given) -> None:
         stage=given.stage,
         parameters=parameters,
         ids=given["ids"],
+        labels_are_clusters=given.flag("labels_are_clusters"),
         context=given.context(),
     )
     given.remember()

@@ -49,6 +49,11 @@ MANY_LEFT_OUT = 0.1
 """Of the queries: if more have no match, it is said."""
 
 
+_OF_CLUSTERS = (
+    "labels that the merge was told are measured as another program's clusters: of identities, these figures say nothing"
+)
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """The arrays to evaluate: features by split, train labels (n_train) and their linkage so far, ids and splits
@@ -70,13 +75,14 @@ def evaluate(
     parameters: EvaluateParameters,
     ids: Path | None = None,
     labels: Path | None = None,
+    labels_are_clusters: bool = False,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
 
     Features are those of the stage or, if it was never extracted, the newest before; clusters those of the stage, single
-    samples at stage 0 and `init`. Identities that the merge was told as labels are not measured; single samples are measured
-    as clusters made with `labels` are. Raises DbcError if they are missing or do not belong together.
+    samples at stage 0 and `init`. Identities that the merge was told as labels are not measured, unless
+    `labels_are_clusters` of another program; single samples are measured as clusters made with `labels` are. Raises DbcError if they are missing or do not belong together.
     """
     require_call(run, stage, parameters, EvaluateParameters, context)
     stage = next_evaluate(run) if stage is None else stage
@@ -86,6 +92,8 @@ def evaluate(
     features, dataset = features_and_dataset(run, stage, clusters, told)
     broken = broken_chain(run, features, clusters)
     given, digest = None if clusters is None else labels_of(run, clusters), ""
+    by_another = labels_are_clusters and given is not None
+    given = None if by_another else given
     if clusters is None and labels is not None:
         given, _ = read_labels(labels, dataset)
         digest = hashlib.sha256(given.tobytes()).hexdigest()
@@ -104,7 +112,7 @@ def evaluate(
         parameters=parameters,
         parents=(dataset, features) if clusters is None else (dataset, features, clusters),
         seeds={"sampling": SAMPLING_SEED},
-        notes=tuple(told.warned),
+        notes=(*told.warned, *([_OF_CLUSTERS] if by_another else [])),
     )
 
     @stage_memory("give `device='cpu'`")
@@ -276,7 +284,8 @@ def _notes(
             f"and mINP are of the other {retrieval.n_valid}"
         )
     if told := told_of_labelled(agreement.n_labelled, len(data.labels), n_told):
-        notes.append(told)
+        way = "; if these labels are another program's clusters, give `labels_are_clusters=True`" if n_told else ""
+        notes.append(told + way)
     elif agreement.n_labelled == 0:
         notes.append(
             "ARI, AMI, NMI, purity, pairwise and BCubed measures need identities of train samples; `ids` gives them"

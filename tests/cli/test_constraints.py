@@ -179,6 +179,12 @@ def test_clusters_are_not_measured_by_the_names_that_the_merge_was_told(dbc: Dbc
     assert measured.json["n_labelled"] == 6
     told = "are of 6 of 16 train samples, whose identity is known; 10 whose identity the merge was told"
     assert told in " ".join(measured.err.split())
+    assert "clusters, give --labels-are-clusters" in " ".join(measured.err.split())
+    # unless they are what another program clustered, not identities
+    as_clusters = dbc("eval", "--labels-are-clusters", "--run", run, "--json").json
+    assert as_clusters["n_labelled"] == 16
+    assert "another program's clusters: of identities, these figures say nothing" in " ".join(as_clusters["notes"])
+    assert dbc("eval", "--run", run, "--json").json["n_labelled"] == 6
     report = dbc("report", "--run", run, "--json").json
     assert told in report["measured"]
     assert sum(row["n_clusters"] for row in report["by_size"] if row["purity"] is not None)
