@@ -17,11 +17,14 @@ DELETE = (Flag("delete", bool, "Remove them, for good."),)
 def gc(given: Given) -> None:
     """List the versions that nothing refers to, and what they take; with --delete, remove them.
 
-    Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from.
+    Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from. Whitenings
+    kept beside features go, too: a command that needs one fits it again, in a second or two.
     """
     from stages.runs.unreferenced import (
+        bytes_in,
         bytes_of_earlier_datasets,
         freed_bytes,
+        kept_whitenings,
         remove,
         remove_leftovers,
         unreferenced,
@@ -29,6 +32,7 @@ def gc(given: Given) -> None:
 
     run, is_deleted = given.run_directory, given.flag("delete")
     rows: list[dict[str, Any]] = []
+    whitenings = bytes_in(kept_whitenings(run.root))
     if is_deleted:
         remove_leftovers(run)
     found = unreferenced(run)
@@ -41,16 +45,18 @@ def gc(given: Given) -> None:
     given.remember(only_read=True)
     n_bytes = sum(row["bytes"] for row in rows)
     if given.flag("json"):
-        kept = {"bytes_of_earlier_datasets": earlier}
+        kept = {"bytes_of_earlier_datasets": earlier, "bytes_of_whitenings": whitenings}
         print_json({"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows, **kept})
         return
+    done = "removed" if is_deleted else "would be removed with --delete"
+    if whitenings:
+        print_text(f"whitenings kept to save time: {whitenings / 1e6:,.1f} MB, {done}")
     if not rows:
         print_text("every version is the newest of its kind, or another was made from it")
         _tell_of_earlier(earlier)
         return
     cells = [(row["artifact"], row["id"][:12], f"{row['bytes']:,}") for row in rows]
     print_table(borderless_table(("artifact", "id", "bytes"), cells, n_left=2))
-    done = "removed" if is_deleted else "would be removed with --delete"
     print_text(f"{len(rows)} version{'s' * (len(rows) > 1)}, {n_bytes / 1e6:,.1f} MB, {done}")
     _tell_of_earlier(earlier)
 

@@ -24,6 +24,7 @@ from stages.loop.watching import Watch
 from stages.reporting import Silent
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
+from stages.runs.unreferenced import remove_whitenings
 
 Metrics = dict[str, Any]
 """The metrics of a stage by name, as JSON holds them."""
@@ -108,6 +109,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResul
         names = () if stage not in measured else ("cluster_silhouette", "separation") if stage > 0 else ("separation",)
         metrics |= {name: measured[stage].known(name) for name in names}
     chosen_by = {rule: choose(watch.measures, rule=rule) for rule in all_rules()}
+    remove_whitenings(run.root)
     seconds = round(time.perf_counter() - started, 2)
     return CellResult(cell.name, cell.setting, tuple(stages), choose(watch.measures), chosen_by, seconds)
 

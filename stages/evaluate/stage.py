@@ -49,9 +49,7 @@ MANY_LEFT_OUT = 0.1
 """Of the queries: if more have no match, it is said."""
 
 
-_OF_CLUSTERS = (
-    "labels that the merge was told are measured as another program's clusters: of identities, these figures say nothing"
-)
+_OF_CLUSTERS = "labels that the merge was told are measured as another program's clusters: of identities, these figures say nothing"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from stages.features.whitening import Whitening, fit_whitening
 from stages.runs.store import Artifact
 from stages.runs.store.checkpoint import keep, read_checkpoint
 from stages.runs.store.digests import json_digest
+from stages.runs.unreferenced import WHITENING, remove_whitenings
 from stages.typing import Float32Array
 
 _VERSION = 1
@@ -48,9 +49,11 @@ def content_of(features: Artifact) -> str:
 def _read_or_fitted(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str) -> Whitening:
     def fitted() -> dict[str, NDArray[Any]]:
         whitening = fit_whitening(train_rows, ridge=ridge)
+        # most of a run would be whitenings of stages that are over, and a fit takes a second or two
+        remove_whitenings(features.path.parents[2], but=features.path.parent)
         return {"mean": whitening.mean, "matrix": whitening.matrix, "grid": np.array([whitening.grid])}
 
-    kept = read_or_kept(features, {"version": _VERSION, "ridge": ridge, "part": part}, fitted, holds="whitening")
+    kept = read_or_kept(features, {"version": _VERSION, "ridge": ridge, "part": part}, fitted, holds=WHITENING)
     return Whitening(kept["mean"], kept["matrix"], int(kept["grid"][0]))
 
 

@@ -6,13 +6,18 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from stages.errors import DbcError
 from stages.runs.lineage import parent_of
 from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import TEMPORARY_PREFIX, Artifact
+from stages.runs.store.checkpoint import kept, remove_kept
 from stages.runs.store.temporary import remove_stale, writing
+
+WHITENING = "whitening"
+"""What is kept beside features says that it holds this."""
 
 
 def unreferenced(run: RunDirectory) -> list[Artifact]:
@@ -31,16 +36,31 @@ def unreferenced(run: RunDirectory) -> list[Artifact]:
     by_id: dict[str, list[Artifact]] = {}
     for artifact in artifacts:
         by_id.setdefault(artifact.manifest.id, []).append(artifact)
-    kept, waiting = set(), list(newest.values())
+    needed, waiting = set(), list(newest.values())
     while waiting:
         artifact = waiting.pop()
-        if artifact.path not in kept:
-            kept.add(artifact.path)
+        if artifact.path not in needed:
+            needed.add(artifact.path)
             for parent in artifact.manifest.parents:
                 # of versions with the same content, that which a reader finds
                 found = by_id.get(parent.id, [])
                 waiting += [each for each in found if each.path == run.root / parent.location] or found[-1:]
-    return [artifact for artifact in artifacts if artifact.path not in kept]
+    return [artifact for artifact in artifacts if artifact.path not in needed]
+
+
+def kept_whitenings(root: Path) -> list[Path]:
+    """The folders with whitenings beside the features of the run at `root`, which only save the time to fit them again."""
+    return [path for place in sorted(root.glob("stage-*/features")) for path in kept(place, holds=WHITENING)]
+
+
+def remove_whitenings(root: Path, *, but: Path | None = None) -> None:
+    """Remove what `kept_whitenings` finds, without what is in the folder `but`."""
+    remove_kept(path for path in kept_whitenings(root) if path.parent != but)
+
+
+def bytes_in(folders: Sequence[Path]) -> int:
+    """The bytes of all files below `folders`."""
+    return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def own_bytes(artifact: Artifact) -> int:
@@ -89,6 +109,7 @@ def remove(artifact: Artifact) -> None:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Remove what processes that were killed left beside the artifacts of `run`."""
+    """Remove what processes that were killed left beside the artifacts of `run`, and whitenings."""
     for directory in sorted({artifact.path.parent for artifact in artifacts_of(run)}):
         remove_stale(directory)
+    remove_whitenings(run.root)

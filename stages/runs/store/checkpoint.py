@@ -17,7 +17,7 @@ from stages.errors import DbcError
 from stages.processes import is_leader
 from stages.runs.store.commit import sync_tree
 from stages.runs.store.digests import record_of
-from stages.runs.store.root import read_root, write_root
+from stages.runs.store.root import RootError, read_root, write_root
 from stages.runs.store.temporary import entries, rename_new, sync, temporary_directory, writing
 from stages.runs.store.writer import Writer
 from stages.runs.store.zarr_import import import_zarr
@@ -55,7 +55,7 @@ def write_checkpoint(
     """
     earlier = [place for place in _found(directory) if place.key == key[:16]]
     # one of this step that is whole would have been gone on from
-    _remove([place for place in earlier if place.step == step and _read(place.path, key) is None])
+    _remove([place.path for place in earlier if place.step == step and _read(place.path, key) is None])
     with temporary_directory(directory) as path:
         writer = Writer(path)
         places: dict[str, dict[str, Any]] = {}
@@ -76,7 +76,7 @@ def write_checkpoint(
             # another process that works on the same request may have kept the same state
             rename_new(path, directory / f".checkpoint-{key[:16]}-{step:09d}.zarr")
             sync(directory)
-    _remove([place for place in earlier if place.step < step] + _of_oldest_keys(directory, n_keys))
+    _remove([place.path for place in earlier if place.step < step] + _of_oldest_keys(directory, n_keys))
 
 
 def keep(directory: Path, key: str, arrays: Mapping[str, NDArray[Any]], *, about: Mapping[str, str]) -> None:
@@ -87,6 +87,23 @@ def keep(directory: Path, key: str, arrays: Mapping[str, NDArray[Any]], *, about
     if is_leader():
         with suppress(DbcError):
             write_checkpoint(directory, key, 0, arrays, about=about, n_keys=MOST_KEPT)
+
+
+def kept(directory: Path, *, holds: str) -> list[Path]:
+    """The folders in `directory` that `keep` filled with what `holds` says; those that are damaged are nobody's."""
+    found = []
+    for place in _found(directory):
+        with suppress(OSError, RootError, KeyError, TypeError):
+            if read_root(place.path, known=frozenset({ATTRIBUTE}))[0][ATTRIBUTE]["about"]["holds"] == holds:
+                found.append(place.path)
+    return found
+
+
+def remove_kept(paths: Iterable[Path]) -> None:
+    """Remove folders that `kept` found, as the leader, where that can be: whoever needs them again computes them."""
+    if is_leader():
+        with suppress(OSError):
+            _remove([*paths])
 
 
 def read_checkpoint(directory: Path, key: str) -> Checkpoint | None:
@@ -100,7 +117,7 @@ def read_checkpoint(directory: Path, key: str) -> Checkpoint | None:
 def remove_checkpoints(directory: Path, keys: Iterable[str]) -> int:
     """Remove the checkpoints of these requests, which nobody needs once their artifacts are there; how many."""
     gone = {key[:16] for key in keys}
-    return _remove([place for place in _found(directory) if place.key in gone])
+    return _remove([place.path for place in _found(directory) if place.key in gone])
 
 
 @dataclass(frozen=True)
@@ -115,7 +132,7 @@ def _found(directory: Path) -> list[_Place]:
     return [_Place(path, name[1], int(name[2])) for path, name in names if name]
 
 
-def _of_oldest_keys(directory: Path, n_keys: int) -> list[_Place]:
+def _of_oldest_keys(directory: Path, n_keys: int) -> list[Path]:
     """Checkpoints of all requests but the `n_keys` that were written last."""
     written: dict[str, float] = {}
     for place in _found(directory):
@@ -124,16 +141,16 @@ def _of_oldest_keys(directory: Path, n_keys: int) -> list[_Place]:
         except FileNotFoundError:
             continue
         written[place.key] = max(modified, written.get(place.key, modified))
-    kept = sorted(written, key=lambda key: (-written[key], key))[:n_keys]
-    return [place for place in _found(directory) if place.key not in kept]
+    newest = sorted(written, key=lambda key: (-written[key], key))[:n_keys]
+    return [place.path for place in _found(directory) if place.key not in newest]
 
 
-def _remove(places: list[_Place]) -> int:
-    for place in places:
+def _remove(paths: list[Path]) -> int:
+    for path in paths:
         # without its root it is no checkpoint, however far the removal gets
-        (place.path / "zarr.json").unlink(missing_ok=True)
-        shutil.rmtree(place.path, ignore_errors=True)
-    return len(places)
+        (path / "zarr.json").unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
+    return len(paths)
 
 
 def _read(path: Path, key: str) -> Checkpoint | None:

@@ -7,6 +7,8 @@ import pytest
 
 from stages.features import kept_whitening
 from stages.features.kept_whitening import whitening_of
+from stages.runs.store.checkpoint import keep, read_checkpoint
+from stages.runs.unreferenced import bytes_in, kept_whitenings, remove_whitenings
 
 
 @pytest.fixture
@@ -92,3 +94,26 @@ def test_the_same_rows_of_another_data_set_or_part_are_fitted_again(tmp_path, fi
     whitening_of(features_at(tmp_path, "b", pooled="x", dataset="e"), rows()[:9], ridge=3.0)
     whitening_of(features_at(tmp_path, "c", pooled="x"), rows()[:9], ridge=3.0, part="camera 1")
     assert fitted == [3.0, 3.0, 3.0]
+
+
+def test_a_fit_frees_the_whitenings_of_other_stages_and_nothing_else_that_is_kept(tmp_path, fitted):
+    first, second = (tmp_path / f"stage-{name}" / "features" for name in ("init", "01"))
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+    for part in ("all", "camera 1"):
+        whitening_of(features_at(first), rows(), ridge=3.0, part=part)
+    keep(first, "c" * 64, {}, about={"holds": "measures"})
+    assert [path.parent for path in kept_whitenings(tmp_path)] == [first, first]
+    for part in ("all", "camera 1"):
+        whitening_of(features_at(second, "b"), rows(), ridge=3.0, part=part)
+    assert [path.parent for path in kept_whitenings(tmp_path)] == [second, second]
+    assert read_checkpoint(first, "c" * 64) is not None
+    # reading what is kept frees nothing
+    whitening_of(features_at(first), rows(), ridge=3.0)
+    whitening_of(features_at(second, "b"), rows(), ridge=3.0)
+    whitening_of(features_at(first), rows(), ridge=3.0)
+    assert len(fitted) == 7
+    assert bytes_in(kept_whitenings(tmp_path)) > 6 * 6 * 8
+    remove_whitenings(tmp_path)
+    assert kept_whitenings(tmp_path) == []
+    assert read_checkpoint(first, "c" * 64) is not None
