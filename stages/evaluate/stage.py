@@ -49,9 +49,6 @@ MANY_LEFT_OUT = 0.1
 """Of the queries: if more have no match, it is said."""
 
 
-_OF_CLUSTERS = "labels that the merge was told are measured as another program's clusters: of identities, these figures say nothing"
-
-
 @dataclass(frozen=True)
 class Evaluated:
     """The arrays to evaluate: features by split, train labels (n_train) and their linkage so far, ids and splits
@@ -80,7 +77,8 @@ def evaluate(
 
     Features are those of the stage or, if it was never extracted, the newest before; clusters those of the stage, single
     samples at stage 0 and `init`. Identities that the merge was told as labels are not measured, unless
-    `labels_are_clusters` of another program; single samples are measured as clusters made with `labels` are. Raises DbcError if they are missing or do not belong together.
+    `labels_are_clusters` of another program; single samples are measured as clusters made with `labels` are. Raises DbcError
+    if they are missing or do not belong together.
     """
     require_call(run, stage, parameters, EvaluateParameters, context)
     stage = next_evaluate(run) if stage is None else stage
@@ -89,9 +87,8 @@ def evaluate(
     clusters, told = run.require("clusters", stage) if stage > 0 else None, Keeping(context.reporter)
     features, dataset = features_and_dataset(run, stage, clusters, told)
     broken = broken_chain(run, features, clusters)
-    given, digest = None if clusters is None else labels_of(run, clusters), ""
-    by_another = labels_are_clusters and given is not None
-    given = None if by_another else given
+    given, of_clusters = _labels_told(run, clusters, are_clusters=labels_are_clusters)
+    digest = ""
     if clusters is None and labels is not None:
         given, _ = read_labels(labels, dataset)
         digest = hashlib.sha256(given.tobytes()).hexdigest()
@@ -110,7 +107,7 @@ def evaluate(
         parameters=parameters,
         parents=(dataset, features) if clusters is None else (dataset, features, clusters),
         seeds={"sampling": SAMPLING_SEED},
-        notes=(*told.warned, *([_OF_CLUSTERS] if by_another else [])),
+        notes=(*told.warned, *of_clusters),
     )
 
     @stage_memory("give `device='cpu'`")
@@ -148,6 +145,17 @@ def evaluate(
         for note in outcome.artifact.manifest.notes:
             context.reporter.note(note)
     return outcome
+
+
+def _labels_told(
+    run: RunDirectory, clusters: Artifact | None, *, are_clusters: bool
+) -> tuple[Int64Array | None, tuple[str, ...]]:
+    """(the labels whose samples are not measured, None if there are none; notes, if they are another program's clusters)."""
+    given = None if clusters is None else labels_of(run, clusters)
+    if given is None or not are_clusters:
+        return given, ()
+    told = "labels that the merge was told are measured as another program's clusters"
+    return None, (f"{told}: of identities, these figures say nothing",)
 
 
 def _same_before(

@@ -12,14 +12,14 @@ from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, UsageError
 from stages.runs.listing import Listed, list_run
 from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
-from stages.runs.store import Artifact, open_artifact
+from stages.runs.store import Artifact, artifact_versions, open_artifact
 
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:\.zarr)?")
 _ID = re.compile(r"[0-9a-f]{6,64}")
 
 
 def named_artifact(run: RunDirectory, text: str) -> Artifact:
-    """The artifact that `text` names: a folder, `[STAGE/]KIND[/vN]` in `run`, or the beginning of an id in it.
+    """The artifact that `text` names: a folder of one version or all, `[STAGE/]KIND[/vN]` in `run`, or how an id begins.
 
     Without a stage it is the newest that has this kind, without a version the newest. UsageError if `text` is none of
     these, DbcError if there is no such artifact.
@@ -38,6 +38,8 @@ def named_artifact(run: RunDirectory, text: str) -> Artifact:
     version = _VERSION.fullmatch(parts[-1])
     rest = parts[:-1] if version else parts
     if not rest or rest[-1] not in SCHEMA_VERSIONS or len(rest) > 2:
+        if folder.name in SCHEMA_VERSIONS and (versions := artifact_versions(folder)):
+            return open_artifact(folder, versions[-1])
         return _with_id(run, text)
     kind = cast(ArtifactKind, rest[-1])
     stage = _stage(rest[0], text) if len(rest) == 2 else max(run.stages(kind), default=0)

@@ -21,6 +21,8 @@ def test_an_artifact_has_several_names(tmp_path: Path) -> None:
         assert named_artifact(run, name) == second, name
     assert named_artifact(run, "0/features/v1") == first
     assert named_artifact(RunDirectory(tmp_path / "other"), str(first.path)) == first
+    # all versions of another run: the newest
+    assert named_artifact(RunDirectory(tmp_path / "other"), str(first.path.parent)) == second
 
 
 def test_what_was_made_from_a_dataset_before_has_its_name_still(tmp_path: Path) -> None:
