@@ -117,6 +117,8 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
     parameters = metrics_manifest(metrics).parameters
     if parameters.rerank:
         reporter.note("ranked lists are by the features' distance, not re-ranked")
+    if parameters.ids_digest:
+        reporter.note("ranked lists go by the identities of the data set, and figures by those that `ids` gave")
     rows = measured_features(features, camid, split, parameters).in_order(split)
     encounter = dataset.read("encounter") if "encounter" in dataset.names() else None
     return ranked_lists(

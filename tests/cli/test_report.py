@@ -14,6 +14,7 @@ from PIL import Image
 from dbc_cli.commands.report import save_picture
 from dbc_cli.console import text_of
 from stages.errors import UsageError
+from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc, merged_crops
 
 
@@ -233,7 +234,6 @@ def test_a_page_has_queries_curves_and_what_was_run(dbc: Dbc, merged: Path, tmp_
 
 def test_a_page_has_as_many_pictures_as_fit_the_most_wanted_first(run: Path) -> None:
     from stages.pages.pictures import thumbnails
-    from stages.runs.run_directory import RunDirectory
 
     dataset = RunDirectory(run).require("dataset")
     wanted = [7, 3, 30, 3, *range(32)]
@@ -256,8 +256,13 @@ def test_a_page_shows_figures_of_its_own_clusters_alone(dbc: Dbc, merged: Path, 
     told = dbc(*page)
     assert "no figures and ranked lists of these clusters; measure them with: dbc eval --stage 1" in told.err
     assert "stage-01/metrics" not in (tmp_path / "a.html").read_text()
-    assert dbc("eval", "--run", merged, "--stage", "1").status == 0
-    assert "no figures" not in dbc(*page).err
+    # which have no part in what lies in the run
+    ids = tmp_path / "ids.csv"
+    ids.write_text(f"path,identity\n{RunDirectory(merged).require('dataset').read('path')[0]},Kira\n")
+    assert dbc("eval", "--run", merged, "--stage", "1", "--ids", ids).status == 0
+    told = dbc(*page)
+    assert "no figures" not in told.err
+    assert "ranked lists go by the identities of the data set, and figures by those that --ids gave" in told.err
     text = (tmp_path / "a.html").read_text()
     assert "stage-01/metrics/v2.zarr" in text
     assert "stage-01/metrics/v1.zarr" not in text
