@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from dbc_cli.command import Given
+from dbc_cli.commands import all_commands
 from dbc_cli.commands.log import lineage_table
 from dbc_cli.commands.status import status_table
 from dbc_cli.console import RichReporter, flat, print_json, print_table, text_of
@@ -115,6 +116,7 @@ def test_json_stays_json_whatever_stdout_can_show(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_warned_of_is_kept_for_json_as_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    all_commands()  # declare the flags
     given = Given(Path("r"), {"json": True})
     given.reporter.note("not kept")
     given.reporter.warn("`stage` is odd")
