@@ -225,13 +225,19 @@ def _from_another_set(given: Given, others: Sequence[str], source: OtherSet) -> 
     return found
 
 
-def tell_of_unlike(given: Given, cells: Sequence[Cell]) -> None:
-    """A note, which JSON has too, on what differs between `cells` beside what tables call them."""
-    from stages.compare.cells import unlike
+def n_cameras(given: Given) -> int:
+    """How many cameras the data set has, 0 if none are known."""
     from stages.runs.run_directory import dataset_manifest
 
     dataset = given.run_directory.find("dataset")
-    for told in unlike(cells, n_cameras=0 if dataset is None else dataset_manifest(dataset).summary.n_cameras):
+    return 0 if dataset is None else dataset_manifest(dataset).summary.n_cameras
+
+
+def tell_of_unlike(given: Given, cells: Sequence[Cell]) -> None:
+    """A note, which JSON has too, on what differs between `cells` beside what tables call them."""
+    from stages.compare.cells import unlike
+
+    for told in unlike(cells, n_cameras=n_cameras(given)):
         given.note(told)
 
 
@@ -278,20 +284,19 @@ def show_comparison(
             }
         )
         return
-    _show_table(found, methods=methods)
+    _show_table(found)
     for path in pictures:
         print_text(path.as_posix())
 
 
-def _show_table(found: Sequence[Line], *, methods: bool) -> None:
-    from stages.compare.outcomes import MEANING, UNLABELLED, shown_metrics
+def _show_table(found: Sequence[Line]) -> None:
+    from stages.compare.outcomes import UNLABELLED, meanings, shown_metrics
     from stages.compare.text import table_cells
 
     head, rows = table_cells(found)
     print_table(borderless_table(head, rows, n_left=head.index("at") + 1))
-    told = [] if methods else [meaning for at, meaning in MEANING.items() if any(line.at == at for line in found)]
-    if told:
-        print_text("; ".join(told))
+    if told := meanings(found):
+        print_text(told)
     if found and shown_metrics(found) == UNLABELLED:
         print_text("no identities are known, so silhouettes stand for rank-1, mAP and ARI, and no stage is called best")
 

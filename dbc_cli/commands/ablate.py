@@ -17,6 +17,7 @@ from dbc_cli.comparison import (
     SEEDS,
     STYLE,
     compare_and_show,
+    n_cameras,
     seeds_of,
     show_plan,
     tell_of_unlike,
@@ -92,7 +93,8 @@ def ablate(given: Given) -> None:
             name: replace(plan, evaluate=evaluate, extract=features, initial=_pooled_as(plan.initial, given["pooling"]))
             for name, plan in plans.items()
         }
-        cells = method_cells(plans, seeds=seeds, on_source=begin_on_source(given, plans))
+        begun, has_cameras = begin_on_source(given, plans), n_cameras(given) > 1
+        cells = method_cells(plans, seeds=seeds, on_source=begun, has_cameras=has_cameras)
     elif given["clusterers"] is not None:
         name = "clusterers"
         clusterers = values_of(Flag("clusterers", str, ""), given["clusterers"])

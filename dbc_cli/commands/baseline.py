@@ -11,6 +11,7 @@ from dbc_cli.comparison import (
     SEEDS,
     STYLE,
     compare_and_show,
+    n_cameras,
     seeds_of,
     show_plan,
 )
@@ -59,7 +60,8 @@ def baseline(given: Given, method: str | None) -> None:
 
     name = "eug-exclusive" if method == "eug" and given.flag("exclusive") else method
     plans = plans_of_methods(given, [name])
-    cells = method_cells(plans, seeds=seeds_of(given), on_source=begin_on_source(given, plans))
+    begun, has_cameras = begin_on_source(given, plans), n_cameras(given) > 1
+    cells = method_cells(plans, seeds=seeds_of(given), on_source=begun, has_cameras=has_cameras)
     tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
     if given.flag("dry_run"):
         show_plan(given, cells)

@@ -61,14 +61,16 @@ DBC_TITLES: Mapping[str, str] = {
 }
 
 
-def method_cells(plans: Mapping[str, Plan], *, seeds: Sequence[int], on_source: Collection[str] = ()) -> list[Cell]:
+def method_cells(
+    plans: Mapping[str, Plan], *, seeds: Sequence[int], on_source: Collection[str] = (), has_cameras: bool = True
+) -> list[Cell]:
     """A cell for every method, by name, and seed; the setting says what each was told beside pictures.
 
-    Methods of `on_source` begin on another set.
+    Methods of `on_source` begin on another set. Of a data set without cameras none is told of them.
     """
     cells = []
     for name, plan in plans.items():
-        title, knows = _title_and_knowledge(name, plan)
+        title, knows = _title_and_knowledge(name, plan, has_cameras=has_cameras)
         weights = plan.initial.get("weights")
         if name in on_source:
             knows = _both(knows, ANOTHER_SET)
@@ -82,21 +84,21 @@ def method_cells(plans: Mapping[str, Plan], *, seeds: Sequence[int], on_source: 
     return cells
 
 
-def _title_and_knowledge(name: str, plan: Plan) -> tuple[str, str]:
+def _title_and_knowledge(name: str, plan: Plan, *, has_cameras: bool) -> tuple[str, str]:
     """How tables name a method, and what it is told beside pictures."""
     told: OtherMethod | MethodSetting | None = METHOD_SETTINGS.get(name) or OTHER_METHODS.get(name)  # type: ignore[call-overload]
     if told is None:
-        return DBC_TITLES[name], known_of(plan)
-    return told.title, known_of(plan) if told.knows is None else told.knows
+        return DBC_TITLES[name], known_of(plan, has_cameras=has_cameras)
+    return told.title, known_of(plan, has_cameras=has_cameras) if told.knows is None else told.knows
 
 
 def _both(knows: str, more: str) -> str:
     return more if knows == "nothing" else f"{knows}, {more}"
 
 
-def known_of(plan: Plan) -> str:
+def known_of(plan: Plan, *, has_cameras: bool) -> str:
     """What a plan uses beside pictures, in words: cameras, labels, answers, or nothing."""
-    cameras = [] if plan.merge.camera == "ignored" else ["cameras"]
+    cameras = ["cameras"] if has_cameras and plan.merge.camera != "ignored" else []
     labels = [] if plan.constraints is None or plan.constraints.labels is None else ["labels"]
     answers = [] if plan.constraints is None or plan.constraints.file is None else ["answers"]
     return ", ".join([*cameras, *labels, *answers]) or "nothing"

@@ -60,6 +60,12 @@ class Line:
     metrics: Mapping[str, Spread]
 
 
+def meanings(lines: Sequence[Line]) -> str:
+    """What the stages that `lines` show are, for the foot of a table; "" if each has its last one alone."""
+    shown = {line.at for line in lines}
+    return "" if shown <= {"last"} else "; ".join(meaning for at, meaning in MEANING.items() if at in shown)
+
+
 def lines(results: Sequence[CellResult]) -> list[Line]:
     """The table of `results`: the initial stage and stage 0, then three lines a setting, seeds put together.
 
@@ -181,8 +187,13 @@ def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[st
         ):
             there = {(): every} if every else {}
         at = f"stage {stage_label(stage)}"
-        found += [Line(dict(key), at, _spreads(list(rows.values()))) for key, rows in there.items()]
+        found += [Line(dict(key), at, _spreads(_once(list(rows.values())))) for key, rows in there.items()]
     return found
+
+
+def _once(rows: list[Metrics]) -> list[Metrics]:
+    """The first of `rows` if all say the same in every digit: what pretrained weights give has no spread over seeds."""
+    return rows[:1] if all(row == rows[0] for row in rows) else rows
 
 
 def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Metrics]:
@@ -231,14 +242,17 @@ def chosen_by_label(results: Sequence[CellResult]) -> dict[str, int]:
 def by_value(results: Sequence[CellResult], parameter: str, metric: str) -> dict[str, list[tuple[Any, Any, Any]]]:
     """A metric by the value of `parameter` at each of `AT`: (value, mean, deviation over seeds).
 
-    Other swept parameters give lines of their own.
+    Other swept parameters give lines of their own, each at the stage chosen without identities alone, or the last if none is.
     """
+    drawn = [line for line in lines(results) if line.at in AT and parameter in line.setting]
+    several = any(len(line.setting) > 1 for line in drawn)
+    one = next((at for at in ("auto", "last") if any(line.at == at for line in drawn)), "")
     found: dict[str, list[tuple[Any, Any, Any]]] = {}
-    for line in lines(results):
-        if parameter in line.setting:
+    for line in drawn:
+        if not several or line.at == one:
             others = label_of({name: value for name, value in line.setting.items() if name != parameter})
             spread = line.metrics[metric]
-            label = line.at if others == "all" else f"{others}, {line.at}"
+            label = f"{others}, {line.at}" if several else line.at
             found.setdefault(label, []).append((line.setting[parameter], spread.mean, spread.deviation))
     return found
 

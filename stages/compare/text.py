@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.grid import setting_text
-from stages.compare.outcomes import COUNTS, Line, Spread, line_fields, shown_metrics
+from stages.compare.outcomes import COUNTS, Line, Spread, line_fields, meanings, shown_metrics
 from stages.output_files import rows_as_csv
 
 HEADINGS = {
@@ -45,8 +45,9 @@ def _metric_cell(name: str, spread: Spread) -> str:
 
 
 def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = ()) -> str:
-    """The table in Markdown."""
-    return markdown_table(*table_cells(lines, metrics=metrics))
+    """The table in Markdown, and what its stages are."""
+    told = meanings(lines)
+    return markdown_table(*table_cells(lines, metrics=metrics)) + (f"\n{told}\n" if told else "")
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -68,7 +69,7 @@ _LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {
 
 
 def latex(lines: Sequence[Line]) -> str:
-    """The table as LaTeX's `tabular`, which needs no package."""
+    """The table as LaTeX's `tabular`, which needs no package, over a comment that says what its stages are."""
     head, rows = table_cells(lines)
     told = [
         " & ".join("".join(_LATEX.get(letter, letter) for letter in text) for text in row) + r" \\"
@@ -76,7 +77,8 @@ def latex(lines: Sequence[Line]) -> str:
     ]
     columns = "l" * (head.index("at") + 1) + "r" * (len(head) - head.index("at") - 1)
     body = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", told[0], r"\hline", *told[1:], r"\hline", r"\end{tabular}"]
-    return "\n".join(body) + "\n"
+    told = [f"% {meanings(lines)}"] if meanings(lines) else []
+    return "\n".join([*body, *told]) + "\n"
 
 
 def comma_separated(lines: Sequence[Line]) -> str:

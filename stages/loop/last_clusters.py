@@ -19,7 +19,7 @@ from stages.merge.schedule import require_fewer_clusters
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features
 from stages.runs.next_stage import last_merge_stage
-from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,10 @@ def asked_merge(
             )
         n_clusters, is_open_below = found
         told = "; fewer were not looked at: if there are, give a number" if is_open_below else ""
+    # a stage that was not trained may have none of its own
+    newest = run.newest_up_to("features", from_stage)
+    of = from_stage if newest is None else features_manifest(newest).summary.stage
     context.reporter.note(
-        f"merging the features of stage {stage_label(from_stage)} to {n_clusters} clusters, as stage {stage}{told}"
+        f"merging the features of stage {stage_label(of)} to {n_clusters} clusters, as stage {stage}{told}"
     )
     return stage, LastMerge(from_stage, n_clusters)

@@ -46,7 +46,8 @@ def against_value(
 ) -> Panel:
     """A metric against the values of a swept parameter: for each label (value, mean, deviation).
 
-    Values are equally spaced, numbers in ascending order, because lists such as 0, 0.01, 0.1 fit no scale.
+    Values are equally spaced, numbers in ascending order, because lists such as 0, 0.01, 0.1 fit no scale; names have no
+    order, so that points of them are not joined.
     """
     values = dict.fromkeys(value for points in outcomes.values() for value, _, _ in points)
     is_scale = all(isinstance(value, int | float) for value in values)
@@ -57,7 +58,7 @@ def against_value(
         if known:
             x, y, deviation = zip(*sorted(known), strict=True)
             lines.append(Series(label, x, y, deviation))
-    return Panel(f"{NAMES[name]} by {parameter}", parameter, NAMES[name], lines, ticks=ticks)
+    return Panel(f"{NAMES[name]} by {parameter}", parameter, NAMES[name], lines, ticks=ticks, joined=is_scale)
 
 
 def line_of(

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # Okabe and Ito 2008, without yellow, which is faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-MARKERS = "osD^vPX"
+MARKERS = "osD^vP"
+"""One less than colours: of points without lines, 42 differ."""
+BANDS = "bands and bars: ± one standard deviation over seeds"
 DOTS_PER_INCH = 150
 LETTERS_PER_INCH = 11
 """Letters of a legend that fit on an inch; its handles take the room of eight."""
@@ -41,7 +43,7 @@ class Series:
 @dataclass(frozen=True)
 class Panel:
     """One pair of axes. `is_log`, `is_falling`, `by_stage` and `ticks`, names in place of numbers, concern the x axis;
-    `counts` means that y is whole numbers."""
+    `counts` means that y is whole numbers, and points that are not `joined` have bars in place of a line and a band."""
 
     title: str
     x_label: str
@@ -52,6 +54,7 @@ class Panel:
     by_stage: bool = False
     counts: bool = False
     ticks: Sequence[str] = ()
+    joined: bool = True
 
 
 def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
@@ -75,6 +78,10 @@ def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
         handles |= _draw_panel(axes, panel, styles)
     if ring and any(series.ringed for panel in panels for series in panel.series):
         handles[ring] = _ring()
+    if any(any(series.deviation) for panel in panels for series in panel.series):
+        title = f"{title}\n{BANDS}" if title else BANDS
+        height += 0.2
+        figure.set_figheight(height)
     if title:
         figure.suptitle(title, fontsize=11)
     if len(handles) > 1 or ring:
@@ -115,9 +122,17 @@ def _styles(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _draw_panel(axes: Axes, panel: Panel, styles: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Draw the panel and return its lines by label."""
-    handles = {}
-    for series in panel.series:
+    handles: dict[str, Any] = {}
+    middle = (len(panel.series) - 1) / 2
+    for place, series in enumerate(panel.series):
         style = styles[series.label]
+        if not panel.joined:
+            # beside each other
+            x = [value + 0.06 * (place - middle) for value in series.x]
+            bars = series.deviation if any(series.deviation) else None
+            points = {**style, "linestyle": "none", "markersize": 5}
+            handles[series.label] = axes.errorbar(x, series.y, bars, capsize=2, label=series.label, **points)
+            continue
         (line,) = axes.plot(series.x, series.y, linewidth=1.5, markersize=3.5, label=series.label, **style)
         handles[series.label] = line
         if any(series.deviation):

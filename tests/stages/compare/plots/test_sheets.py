@@ -60,6 +60,14 @@ def test_numbers_ascend_names_stand_in_the_order_given_and_unknown_figures_are_l
     assert list(panel.series[0].deviation) == [0.1, 0.0]
     named = against_value("mAP", "metric", {"best": [("sqeuclidean", 0.2, None), ("cosine", 0.3, None)]})
     assert list(named.ticks) == ["sqeuclidean", "cosine"]
+    assert (panel.joined, named.joined) == (True, False)
+
+
+def test_points_of_names_have_bars_and_no_line_and_the_sheet_says_what_they_are() -> None:
+    spread = {"last": [("dbc", 0.2, 0.1), ("buc", 0.3, 0.1)]}
+    (axes,) = (sheet := value_sheet("criterion", {"mAP": spread}, title="a")).axes
+    assert {line.get_linestyle() for line in axes.get_lines()} == {"None"}
+    assert sheet.get_suptitle() == "a\nbands and bars: ± one standard deviation over seeds"
 
 
 def test_pictures_are_written_in_both_formats_the_same_each_time(tmp_path: Path) -> None:
