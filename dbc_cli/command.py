@@ -348,5 +348,8 @@ def _require_folder(path: Path, *, source: str) -> None:
 def _version(kind: str, text: str) -> int:
     number = text.removeprefix("v")
     if not number.isascii() or not number.isdigit() or int(number) < 1:
-        raise UsageError(f"--{kind} must be a version such as v1, got {text!r}; see dbc status")
+        way = "see dbc status"
+        if kind == "features" and Path(text).suffix:
+            way = "features of your own are measured and merged from Python, see docs/methods.md"
+        raise UsageError(f"--{kind} must be a version such as v1, got {text!r}; {way}")
     return int(number)

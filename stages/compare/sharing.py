@@ -16,6 +16,7 @@ from stages.runs.lineage import share_dataset
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.runs.store import share
 from stages.runs.store.digests import json_digest
+from stages.runs.unreferenced import remove_whitenings
 
 _SHARED: tuple[ArtifactKind, ...] = ("model", "features", "metrics")
 
@@ -34,6 +35,7 @@ def common_start(parent: RunDirectory, plan: Plan, *, context: Context) -> tuple
     rows: list[StageRow] = []
     beginning = replace(plan, stages=0)
     run_stages(start, beginning, context=context, on_row=rows.append)
+    remove_whitenings(start.root)
     return (rows[-1].run if rows else start), plan
 
 

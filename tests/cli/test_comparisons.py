@@ -11,6 +11,7 @@ from dbc_cli.command import Given
 from dbc_cli.commands.sweep import cells_of
 from schemas.recipes import VARIANTS
 from stages.runs.run_directory import RunDirectory
+from stages.runs.unreferenced import kept_whitenings
 from tests.cli.conftest import NETWORK, Dbc
 
 FAST = ["--merge-percent", "0.25", "--stages", "2", "--epochs", "1"]
@@ -47,6 +48,8 @@ def test_an_ablation_shares_its_start_leaves_the_run_alone_and_is_not_done_twice
     second = dbc(*arguments, "--overwrite", "--json")
     assert second.json["runs"] == first.json["runs"]
     assert snapshot(Path(runs["DBC"]["run"])) == made
+    folders = [Path(cell["run"]) for cell in first.json["runs"]] + [*(run / "shared").iterdir()]
+    assert not [path for folder in folders for path in kept_whitenings(folder)]
 
 
 def test_the_penalties_of_an_ablation_make_a_difference_under_the_default_recipe(dbc: Dbc, run: Path) -> None:

@@ -98,6 +98,9 @@ def test_clusters_that_end_a_run_are_measured_with_the_features_they_were_made_o
     measured = dbc("eval", "--stage", "2", "--json")
     assert (measured.json["features_stage"], measured.json["n_clusters"]) == ("init", 4)
     assert "has no features" not in measured.err
+    # stage 1 was not trained, and has none of its own
+    told = dbc("merge", "--n-clusters", "4", "--stage", "2", "--dry-run").err
+    assert "merging the features of stage init to 4 clusters, as stage 2" in told
 
 
 def test_nothing_waits_to_be_trained_on_the_clusters_that_end_a_run(dbc: Dbc, merged: Path) -> None:
