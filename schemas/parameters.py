@@ -165,7 +165,9 @@ class IngestParameters(Parameters):
     Of boxes, those with at least `min_confidence` and of a `category` (several with commas between them) are taken, and
     widened by `pad`, a share of their width and height, on each side. Of whole videos, a frame is taken `every_seconds`, or
     one of `every_frames`. Pictures that `exclude` names (paths, folders or patterns with commas between them) are left out.
-    Those of one camera, each at most `encounter_gap` seconds after the one before, are one encounter.
+    Those of one camera, each at most `encounter_gap` seconds after the one before, are one encounter. If
+    cameras took grey pictures, as of infrared light, and coloured ones, `by_light` says whether features are compared as if a
+    camera of its own had taken the rarer kind.
     """
 
     added_later = MappingProxyType(
@@ -181,6 +183,7 @@ class IngestParameters(Parameters):
             "exclude": "",
             "encounter_gap": None,
             "view_pattern": None,
+            "by_light": True,
         }
     )
 
@@ -204,6 +207,7 @@ class IngestParameters(Parameters):
     exclude: str = ""
     encounter_gap: float | None = Field(default=None, ge=0, le=MOST)
     view_pattern: str | None = None
+    by_light: bool = True
 
 
 class ConstraintsParameters(Parameters):

@@ -59,6 +59,14 @@ INGEST = (
         READING,
     ),
     Flag(
+        "by_light",
+        bool,
+        "Compare grey (infrared) and coloured pictures of a camera as of two.",
+        "--by-light",
+        READING,
+        spelled="--by-light/--no-by-light",
+    ),
+    Flag(
         "exclude",
         str,
         "Pictures to leave out: paths, folders or patterns, commas between them.",

@@ -31,7 +31,13 @@ from stages.runs.lineage import (
     with_clusters,
 )
 from stages.runs.making import Computed, Made, Request, make_artifact
-from stages.runs.run_directory import RunDirectory, assignments_manifest, clusters_manifest, features_manifest
+from stages.runs.run_directory import (
+    RunDirectory,
+    assignments_manifest,
+    clusters_manifest,
+    compared_cameras,
+    features_manifest,
+)
 from stages.runs.source_names import source_names, tracklet_names
 from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN, UNKNOWN
@@ -118,7 +124,7 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     def compute(writer: Writer) -> Computed:
         compared = comparison(features, dataset, merged, memory_limit=context.memory_limit)
         is_train = dataset.read("split") == TRAIN
-        pooled, camid = features.read("pooled")[is_train], dataset.read("camid")[is_train]
+        pooled, camid = features.read("pooled")[is_train], compared_cameras(dataset)[is_train]
 
         compared.require_room_to_fit(pooled, memory_limit=context.memory_limit)
 
@@ -132,7 +138,7 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         calibration = calibrate(fit, labels, own_encounter, view=own_view, fit_work=fit_work, reporter=context.reporter)
         rows = compared.of(pooled, camid)
         sample = np.flatnonzero(new_dataset.read("split") == TRAIN)[place < 0]
-        asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
+        asked = compared.of(new_features.read("pooled")[sample], compared_cameras(new_dataset)[sample])
         found = answers_apart(
             asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart, views=views
         )

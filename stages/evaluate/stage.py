@@ -37,7 +37,7 @@ from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, features_and_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_evaluate, require_call
-from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.run_directory import RunDirectory, compared_cameras, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import DISTRACTOR, GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
@@ -194,7 +194,8 @@ def _read(
         path = features.path if clusters is None else clusters.path
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
     camid = dataset.read("camid")
-    compared = measured_features(features, camid, split, parameters, splits=splits, memory_limit=memory_limit)
+    cameras = compared_cameras(dataset)
+    compared = measured_features(features, cameras, split, parameters, splits=splits, memory_limit=memory_limit)
     encounter = dataset.read("encounter") if "encounter" in dataset.manifest.arrays else None
     return Evaluated(compared, labels, linkage, dataset.read("pid"), camid, split, encounter)
 

@@ -8,7 +8,7 @@ from schemas.choices import NO_WEIGHTS
 from stages.features.camera_finding import nearest_by_camera, too_few_cameras
 from stages.nn.camera_norm import CameraStatistics, first_norm, statistics_of, train_looks
 from stages.nn.model.network import ReidModel
-from stages.runs.run_directory import model_manifest
+from stages.runs.run_directory import compared_cameras, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import LEAST_IN_CAMERA, TRAIN, cameras_with_enough
 from stages.typing import Float32Array, Int32Array
@@ -21,7 +21,7 @@ def looked_for(
 
     `model` has the weights of the artifact `weights`. No label is used.
     """
-    camid = dataset.read("camid")[dataset.read("split") == TRAIN]
+    camid = compared_cameras(dataset)[dataset.read("split") == TRAIN]
     if first_norm(model.backbone) is None:
         return None, "the network has no batch norm, so cameras have no statistics of their own"
     if model_manifest(weights).initial.weights == NO_WEIGHTS:

@@ -26,7 +26,7 @@ from stages.nn.initial_model import open_model
 from stages.nn.model.network import ReidModel
 from stages.reporting import Reporter
 from stages.runs.making import Computed
-from stages.runs.run_directory import features_manifest
+from stages.runs.run_directory import compared_cameras, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import consecutive
 from stages.typing import Float32Array, Int64Array
@@ -151,7 +151,7 @@ class _Norm:
 
     def places(self, dataset: Artifact) -> Int64Array | None:
         """The row of each sample of `dataset` in the statistics."""
-        return None if self.statistics is None else self.statistics.places(dataset.read("camid"))
+        return None if self.statistics is None else self.statistics.places(compared_cameras(dataset))
 
 
 def _pieces(

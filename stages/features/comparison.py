@@ -13,6 +13,7 @@ from stages.features.camera_whitening import Whitenings
 from stages.features.centring import centred_by_camera
 from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room, train_rows
+from stages.runs.run_directory import compared_cameras
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Float32Array, Float64Array, Int32Array
@@ -69,7 +70,7 @@ def comparison(
     """
     is_train = dataset.read("split") == TRAIN
     rows = train_rows(features, dataset, is_train)
-    camid: Int32Array = dataset.read("camid")[is_train]
+    camid: Int32Array = compared_cameras(dataset)[is_train]
     if parameters.camera == "auto":
         _, whitenings, _ = found_by_camera(features, rows, camid, ridge=parameters.whiten, memory_limit=memory_limit)
         return Comparison(whitenings)

@@ -19,6 +19,7 @@ from stages.features.centring import centred_by_camera, centring_bytes, require_
 from stages.features.kept_neighbours import kept_look
 from stages.features.kept_whitening import content_of, whitening_of
 from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
+from stages.runs.run_directory import compared_cameras
 from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, cameras_with_enough
@@ -60,7 +61,7 @@ def prepared(
         rows = compared_features(features, dataset, parameters, memory_limit=memory_limit)
         return Prepared(rows, camid, 0.0 if camid is None else parameters.camera_weight)
     is_train = dataset.read("split") == TRAIN
-    camid = dataset.read("camid")[is_train]
+    camid = compared_cameras(dataset)[is_train]
     rows = train_rows(features, dataset, is_train)
     ranks_by_d = parameters.clusterer == "dbc" and parameters.criterion in OF_DISPERSIONS
     may_add = ranks_by_d and "encounter" not in dataset.manifest.arrays
@@ -119,7 +120,7 @@ def compared_features(
         return prepared(features, dataset, parameters, memory_limit=memory_limit).rows
     is_train = dataset.read("split") == TRAIN
     rows = train_rows(features, dataset, is_train)
-    camid: Int32Array | None = dataset.read("camid")[is_train] if parameters.camera == "centring" else None
+    camid: Int32Array | None = compared_cameras(dataset)[is_train] if parameters.camera == "centring" else None
     _require_room(rows, camid, parameters, memory_limit=memory_limit)
     if camid is not None:
         rows = centred_by_camera(rows, camid)
@@ -154,7 +155,7 @@ def needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array
     """
     if parameters.camera in ("ignored", "auto"):
         return None
-    camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
+    camid: Int32Array = compared_cameras(dataset)[dataset.read("split") == TRAIN]
     require_cameras(camid, option=parameters.camera)
     if parameters.camera == "penalty" and len(camid) and (camid == camid[0]).all():
         name = source_names(dataset, "camera").get(int(camid[0]), camid[0])

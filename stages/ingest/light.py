@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from stages.ingest.formats.names import shown
+from stages.runs.run_directory import compared_cameras
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN, took_few
-from stages.typing import BoolArray, Int64Array, UInt8Array
+from stages.typing import BoolArray, Int32Array, Int64Array, UInt8Array
 
 MOST_LOOKED_AT = 1000
 """Samples that stand for all: the first, since they are stored in an order that only content decides."""
@@ -27,24 +30,28 @@ STRIP = 0.1
 """Of the rows, at the top and at the foot each: not looked at, as cameras write times and a coloured logo there."""
 A_GOOD_PART = 0.05
 FAR_BELOW_CHANCE = 1 / 3
-ADVICE = "a table whose column camera calls grey ones night, say, evens that out (docs/cameras.md)"
+OF_LIGHT = (2**30 + 1, 2**30)
+"""The cameras that coloured and grey samples are compared as of, where these have one of their own."""
 _LEAST_PAIRS = 10
 _AT_ONCE = 100
 
 
-def grey_coloured_black(dataset: Artifact, samples: Int64Array) -> tuple[BoolArray, BoolArray, BoolArray]:
-    """Whether the first image of each of `samples` (n,), as it is stored, is grey, whether coloured, and whether black.
+Pictures = Callable[[Int64Array], UInt8Array]
+"""Gives the images (n, H, W, 3) at ascending places (n,)."""
+
+
+def grey_coloured_black(pictures: Pictures, places: Int64Array) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Whether each of the `pictures` at `places` (n,) is grey, whether coloured, and whether black.
 
     It is neither grey nor coloured if hardly a pixel counts: those that are dark, or like a corner, as a border that pads it
     is, do not, nor those of a `STRIP`.
     """
-    images, first = dataset.rows("images"), dataset.read("frame_start")[:-1][samples]
-    strip = round(STRIP * images.shape[1])
-    inner = slice(strip, images.shape[1] - strip)
     found = [np.zeros((3, 0), dtype=np.bool_)]
-    for start in range(0, len(first), _AT_ONCE):
+    for start in range(0, len(places), _AT_ONCE):
+        images = pictures(places[start : start + _AT_ONCE])
+        strip = round(STRIP * images.shape[1])
         # channel by channel: np.ptp along them takes twenty times as long
-        red, green, blue = np.moveaxis(np.asarray(images[first[start : start + _AT_ONCE]])[:, inner], 3, 0)
+        red, green, blue = np.moveaxis(images[:, strip : images.shape[1] - strip], 3, 0)
         light = np.maximum(np.maximum(red, green), blue)
         spread = light - np.minimum(np.minimum(red, green), blue)
         counts = light > DARK
@@ -68,30 +75,79 @@ def _differ(values: UInt8Array, corner: int) -> BoolArray:
     return differ
 
 
-def told_light(dataset: Artifact) -> list[str]:
-    """A line if pictures of `dataset` are black, and one if cameras took a good part in grey, and others in colour."""
+def cameras_by_light(
+    pictures: Pictures, first: Int64Array, camid: Int32Array, split: UInt8Array, before: Artifact | None = None
+) -> Int32Array | None:
+    """The camera (n,) that each sample is compared as of if cameras took grey `pictures` and coloured ones; None if not.
+
+    `first` (n,) are the places of the first image of each sample. Those of the rarer kind among the train samples share one
+    camera, so that enough are there to even out what its light does; the others keep theirs, `camid` (n,), or share one too
+    if cameras are not known or took few. A kind that has a camera in the dataset `before` has it here.
+    """
+    n = min(len(first), MOST_LOOKED_AT)
+    kept = None if before is None or "compared_camid" not in before.names() else before.read("compared_camid")
+    if kept is None and not _took_both(camid, *grey_coloured_black(pictures, first[:n])[:2]):
+        return None
+    is_grey = grey_coloured_black(pictures, first)[0]
+    if kept is None:
+        train = camid[split == TRAIN]
+        has_own = dict.fromkeys((False, True), took_few(train) or bool((train == UNKNOWN).all()))
+        has_own[2 * int(is_grey[split == TRAIN].sum()) <= len(train)] = True
+    else:
+        has_own = {is_kind: bool((kept == OF_LIGHT[is_kind]).any()) for is_kind in (False, True)}
+    cameras = camid.copy()
+    for is_kind, own in has_own.items():
+        if own:
+            cameras[is_grey == is_kind] = OF_LIGHT[is_kind]
+    return cameras
+
+
+def camera_of_pictures(dataset: Artifact, pictures: UInt8Array, camid: int) -> Int32Array:
+    """The camera that each of other `pictures` (n, H, W, 3), taken by `camid` of `dataset`, is compared as of."""
+    kept = compared_cameras(dataset)
+    is_grey = grey_coloured_black(pictures.__getitem__, np.arange(len(pictures)))[0]
+    cameras = np.full(len(pictures), camid, dtype=np.int32)
+    for is_kind in (False, True):
+        if (kept == OF_LIGHT[is_kind]).any():
+            cameras[is_grey == is_kind] = OF_LIGHT[is_kind]
+    return cameras
+
+
+def of_samples(dataset: Artifact, samples: Int64Array) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """`grey_coloured_black` of the first images of `samples` (n,), as they are stored."""
+    return grey_coloured_black(dataset.rows("images").__getitem__, dataset.read("frame_start")[:-1][samples])
+
+
+def told_light(dataset: Artifact) -> tuple[list[str], list[str]]:
+    """Notes and warnings: if pictures of `dataset` are black, and if cameras took a good part in grey, others in colour."""
     n_samples = len(dataset.read("camid"))
     n = min(n_samples, MOST_LOOKED_AT)
-    is_grey, is_coloured, is_black = grey_coloured_black(dataset, np.arange(n))
+    is_grey, is_coloured, is_black = of_samples(dataset, np.arange(n))
     of = f"of {n} pictures{' looked at' if n_samples > n else ''}"
-    told = []
+    notes: list[str] = []
+    warnings: list[str] = []
     if is_black.any():
         first = dataset.read("path")[dataset.read("frame_start")[np.flatnonzero(is_black)[0]]]
-        told.append(
+        warnings.append(
             f"{int(is_black.sum())} {of} {'is' if is_black.sum() == 1 else 'are'} black or nearly so, and taken as any other, "
             f"the first {shown(first)}: `exclude` leaves out what shows nothing"
         )
-    if _took_both(dataset, is_grey, is_coloured):
-        told.append(
-            f"{int(is_grey.sum())} {of} are grey, as infrared ones of the night are: features may "
-            f"keep them apart from coloured ones, so that an individual counts twice; {ADVICE}"
-        )
-    return told
+    if _took_both(dataset.read("camid"), is_grey, is_coloured):
+        grey = f"{int(is_grey.sum())} {of} are grey, as infrared ones of the night are"
+        own = np.isin(OF_LIGHT, compared_cameras(dataset))
+        if own.any():
+            has_own = "both kinds have" if own.all() else f"the {'grey' if own[1] else 'coloured'} ones have"
+            notes.append(f"{grey}: where features are compared by cameras, {has_own} one of their own (`by_light`)")
+        else:
+            warnings.append(
+                f"{grey}: features may keep them apart from coloured ones, so that an individual counts twice; "
+                "`by_light=True`, the default, evens that out in a new dataset"
+            )
+    return notes, warnings
 
 
-def _took_both(dataset: Artifact, is_grey: BoolArray, is_coloured: BoolArray) -> bool:
-    """Whether cameras took a good part of the first samples of `dataset` in grey, and others in colour."""
-    camid = dataset.read("camid")
+def _took_both(camid: Int32Array, is_grey: BoolArray, is_coloured: BoolArray) -> bool:
+    """Whether cameras `camid` (n,) took a good part of the first samples in grey, and others in colour."""
     # cameras that took few are ignored
     camid = (np.full_like(camid, UNKNOWN) if took_few(camid) else camid)[: len(is_grey)]
     # of each camera the fewer ones: none if grey pictures have cameras of their own
@@ -102,7 +158,7 @@ def _took_both(dataset: Artifact, is_grey: BoolArray, is_coloured: BoolArray) ->
 def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     """A line if clusters `labels` (n_train,) hold grey and coloured pictures far more rarely than chance; else None."""
     train = np.flatnonzero(dataset.read("split") == TRAIN)[:MOST_LOOKED_AT]
-    is_grey, is_coloured, _ = grey_coloured_black(dataset, train)
+    is_grey, is_coloured, _ = of_samples(dataset, train)
     is_either = is_grey | is_coloured
     of_all, is_grey = labels[: len(is_grey)][is_either], is_grey[is_either]
     n_grey = int(is_grey.sum())
@@ -112,10 +168,7 @@ def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     chance = 2 * n_grey * (len(is_grey) - n_grey) / max(len(is_grey) * (len(is_grey) - 1), 1)
     if chance * n_pairs < _LEAST_PAIRS or n_mixed >= FAR_BELOW_CHANCE * chance * n_pairs:
         return None
-    n = min(len(dataset.read("camid")), MOST_LOOKED_AT)
-    advised = _took_both(dataset, *grey_coloured_black(dataset, np.arange(n))[:2])
     return (
         f"{n_mixed / n_pairs:.0%} of the pairs in clusters are of a grey and a coloured picture, {chance:.0%} by chance: "
-        f"individuals may be in one cluster by day and in another by night, and count twice; "
-        + (ADVICE if advised else "join them by dbc review")
+        "individuals may be in one cluster by day and in another by night, and count twice; join them by dbc review"
     )

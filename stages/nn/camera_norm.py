@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from stages.nn.images import StoredImages, network_input
 from stages.nn.model.network import ReidModel
-from stages.runs.run_directory import features_manifest
+from stages.runs.run_directory import compared_cameras, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN, cameras_with_enough
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
@@ -203,7 +203,7 @@ def train_looks(model: ReidModel, dataset: Artifact, *, device: torch.device) ->
     A sample is measured by its first image. Cameras with few samples are left out.
     """
     train_index = np.flatnonzero(dataset.read("split") == TRAIN)
-    camid, first = dataset.read("camid")[train_index], dataset.read("frame_start")[train_index]
+    camid, first = compared_cameras(dataset)[train_index], dataset.read("frame_start")[train_index]
     chosen = chosen_samples(camid, cameras=cameras_with_enough(camid))
     looks = measure_looks(model, dataset.rows("images"), first[chosen], device=device)
     return None if looks is None else (looks, camid[chosen])

@@ -22,7 +22,7 @@ from stages.reporting import Reporter
 from stages.runs.descent import older_chain
 from stages.runs.lineage import dataset_of, made_from, parent_of
 from stages.runs.naming import lineage_of
-from stages.runs.run_directory import RunDirectory, metrics_manifest
+from stages.runs.run_directory import RunDirectory, compared_cameras, metrics_manifest
 from stages.runs.store import Artifact, every_version
 from stages.typing import Float64Array
 
@@ -119,7 +119,7 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
         reporter.note("ranked lists are by the features' distance, not re-ranked")
     if parameters.ids_digest:
         reporter.note("ranked lists go by the identities of the data set, and figures by those that `ids` gave")
-    rows = measured_features(features, camid, split, parameters).in_order(split)
+    rows = measured_features(features, compared_cameras(dataset), split, parameters).in_order(split)
     encounter = dataset.read("encounter") if "encounter" in dataset.names() else None
     return ranked_lists(
         rows, split=split, pid=pid, camid=camid, encounter=encounter, average_precision=precision, each=LISTS

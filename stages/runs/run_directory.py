@@ -252,6 +252,15 @@ assignments_manifest = partial(_checked, wanted=AssignmentsManifest)
 """The manifest of an artifact of each kind; DbcError if it is of another."""
 
 
+def compared_cameras(dataset: Artifact) -> Int32Array:
+    """The camera (n_samples) that took each sample, as features are compared by cameras.
+
+    It is `camid` but for samples in a light, grey or coloured, that has a camera of its own (`stages.ingest.light`).
+    """
+    cameras: Int32Array = dataset.read("compared_camid" if "compared_camid" in dataset.names() else "camid")
+    return cameras
+
+
 def source_boxes(dataset: Artifact) -> Int32Array:
     """Left, top, width and height (n_images, 4), in pixels, of the boxes of the source, without `pad`.
 

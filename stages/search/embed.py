@@ -22,7 +22,7 @@ from stages.runs.context import Context
 from stages.runs.lineage import made_from
 from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
 from stages.runs.store import Artifact
-from stages.typing import Float32Array, UInt8Array
+from stages.typing import Float32Array, Int32Array, UInt8Array
 
 
 def read_pictures(files: Sequence[Path], dataset: Artifact) -> UInt8Array:
@@ -60,10 +60,12 @@ def _pictures_in(folder: Path) -> Path:
     return folder / f"*{max(sorted(suffixes), key=suffixes.__getitem__, default='.jpg')}"
 
 
-def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid: int, context: Context) -> Float32Array:
-    """Pooled features (n, d) of `pictures` (n, H, W, 3) of one camera by the model that `features` were extracted with.
+def embed(
+    run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid: Int32Array, context: Context
+) -> Float32Array:
+    """Pooled features (n, d) of `pictures` (n, H, W, 3) by the model that `features` were extracted with.
 
-    If the first batch norm had statistics for the camera `camid`, it has them here, too; pictures of another are taken as
+    If the first batch norm had statistics for the cameras `camid` (n,), it has them here, too; pictures of others are taken as
     they are.
     """
     made_by = made_from(run, features, "model")
@@ -71,7 +73,7 @@ def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid:
         raise DbcError(f"{features.path}: no model among its parents; make it again with: dbc extract --force")
     parameters, model = features_manifest(features).parameters, open_model(made_by)
     statistics = kept_statistics(features)
-    places = None if statistics is None else statistics.places(np.full(len(pictures), camid, dtype=np.int32))
+    places = None if statistics is None else statistics.places(camid)
     with by_camera(model, statistics):
         pieces = extract(
             model,

@@ -16,10 +16,11 @@ from stages.errors import UsageError
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison
 from stages.ingest.formats.layout import shortened
+from stages.ingest.light import camera_of_pictures
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import before_review, features_and_dataset
-from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, features_manifest
 from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
@@ -93,9 +94,10 @@ def query(
     camid = UNKNOWN if taken_by is None else _camera(dataset, taken_by)
     pictures = read_pictures(files, dataset)
     compared = comparison(features, dataset, parameters, memory_limit=context.memory_limit)
-    rows = compared.of(features.read("pooled"), dataset.read("camid"))
-    pooled = embed(run, features, pictures, camid=camid, context=context)
-    asked = compared.of(pooled, np.full(len(files), camid, dtype=np.int32))
+    rows = compared.of(features.read("pooled"), compared_cameras(dataset))
+    cameras = camera_of_pictures(dataset, pictures, camid)
+    pooled = embed(run, features, pictures, camid=cameras, context=context)
+    asked = compared.of(pooled, cameras)
     samples, similarity = most_similar(asked, rows, top=top)
     number = None if clusters is None else lasting_numbers(run, clusters).number
     matches = _matches(dataset, clusters, number, samples, similarity)

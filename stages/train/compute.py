@@ -27,7 +27,7 @@ from stages.processes import Processes
 from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.making import Computed
-from stages.runs.run_directory import clusters_manifest, model_manifest
+from stages.runs.run_directory import clusters_manifest, compared_cameras, model_manifest
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import Checkpoint
 from stages.samples import TRAIN
@@ -256,7 +256,7 @@ def _samples(
     if parents.clusters is not None and "weights" in parents.clusters.names():
         all_train = np.flatnonzero(parents.dataset.read("split") == TRAIN)
         weights = parents.clusters.read("weights")[np.searchsorted(all_train, train_index)]
-    places = None if statistics is None else statistics.places(parents.dataset.read("camid")[train_index])
+    places = None if statistics is None else statistics.places(compared_cameras(parents.dataset)[train_index])
     count = count if parameters.frames else np.ones_like(count)
     return TrainSamples(frame_start[train_index], count, labels, weights, places)
 

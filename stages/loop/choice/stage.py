@@ -24,7 +24,7 @@ from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.descent import clusters_now, stages_now
 from stages.runs.lineage import dataset_of, features_and_dataset, with_clusters
-from stages.runs.run_directory import RunDirectory, clusters_manifest, model_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.train.health import guessed_loss, is_as_guessing
@@ -215,5 +215,5 @@ def _spread(features: Artifact, dataset: Artifact) -> float:
 
 def _known_cameras(dataset: Artifact) -> Int32Array | None:
     """The cameras (n_train,) of the train samples; None unless `has_cameras`."""
-    camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
+    camid: Int32Array = compared_cameras(dataset)[dataset.read("split") == TRAIN]
     return camid if has_cameras(camid) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from math import prod
@@ -22,6 +22,7 @@ from stages.runs.store.row_files import RowFiles
 from stages.runs.store.share import link_file, link_tree
 from stages.runs.store.table import SharedArray
 from stages.runs.store.temporary import writing
+from stages.runs.store.zarr_import import import_zarr
 
 
 class Writer:
@@ -109,6 +110,11 @@ class Writer:
         if self.processes.rank == 0:
             self.arrays[name] = table.record()
             self.checksums[name] = table.digest.checksums
+
+    def rows(self, name: str) -> Callable[[NDArray[np.integer[Any]]], NDArray[Any]]:
+        """What reads rows, by ascending numbers (n,), of the array `name` that was written."""
+        array = import_zarr().open_array(self.path / name, mode="r")
+        return lambda rows: np.asarray(array[int(rows[0]) : int(rows[-1]) + 1])[rows - rows[0]]
 
     def settle(self) -> None:
         """Wait for files that are on their way to the disk; OSError where one did not get there."""

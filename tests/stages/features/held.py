@@ -19,3 +19,6 @@ class Held:
 
     def read(self, name):
         return self._arrays[name]
+
+    def names(self):
+        return tuple(self._arrays)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from stages.ingest.light import told_apart, told_light
+from schemas.parameters import IngestParameters
+from stages.ingest.light import OF_LIGHT, camera_of_pictures, cameras_by_light, told_apart, told_light
+from stages.ingest.stage import ingest
+from stages.runs.run_directory import RunDirectory, compared_cameras
 from stages.runs.store import Artifact
 from stages.typing import UInt8Array
 
@@ -38,15 +43,22 @@ def dataset(is_grey: Sequence[bool], camid: Sequence[int] = (), *, images: UInt8
 
         rows = read
 
+        def names(self) -> tuple[str, ...]:
+            return tuple(arrays)
+
     return cast("Artifact", Stored())
 
 
+def warned(found: Artifact) -> list[str]:
+    return told_light(found)[1]
+
+
 def test_grey_pictures_of_cameras_that_took_coloured_ones_too_are_told() -> None:
-    (told,) = told_light(dataset([True, False, False, True] * 5))
+    (told,) = warned(dataset([True, False, False, True] * 5))
     assert told.startswith("10 of 20 pictures are grey, as infrared ones of the night are")
-    assert "column camera" in told
+    assert "`by_light=True`" in told
     # cameras that took few pictures are sightings, and ignored
-    assert told_light(dataset([True, False, False, True] * 5, [*range(20)])) == [told]
+    assert warned(dataset([True, False, False, True] * 5, [*range(20)])) == [told]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +66,7 @@ def test_grey_pictures_of_cameras_that_took_coloured_ones_too_are_told() -> None
     [([True] * 20, ()), ([False] * 20, ()), ([True] + [False] * 39, ()), ([True, False] * 20, [1, 2] * 20)],
 )
 def test_one_kind_a_few_greys_and_cameras_of_one_kind_are_not_told(is_grey: list[bool], camid: list[int]) -> None:
-    assert told_light(dataset(is_grey, camid)) == []
+    assert warned(dataset(is_grey, camid)) == []
 
 
 def padded(images: UInt8Array, level: int) -> UInt8Array:
@@ -81,7 +93,7 @@ def test_coloured_pictures_with_borders_and_dark_or_blank_ones_are_not_grey(
     images = pictures([False] * 40)
     images[::2] = change(images[::2])
     changed = dataset([False] * 40, images=images)
-    assert all("are black" in line for line in told_light(changed))
+    assert all("are black" in line for line in warned(changed))
     assert told_apart(changed, np.arange(40) % 8) is None
 
 
@@ -89,13 +101,13 @@ def test_pale_pictures_by_day_are_not_grey() -> None:
     """Seals on mud: hardly any colour in the mean, and a hundredth of the pixels has some."""
     images = pictures([True, False] * 20)
     images[::2, 5, :2] = (120, 114, 110)
-    assert told_light(dataset([False] * 40, images=images)) == []
+    assert warned(dataset([False] * 40, images=images)) == []
 
 
 def test_black_pictures_are_told() -> None:
     images = pictures([False] * 40)
     images[3::8] = 9
-    (told,) = told_light(dataset([False] * 40, images=images))
+    (told,) = warned(dataset([False] * 40, images=images))
     assert told.startswith("5 of 40 pictures are black or nearly so, and taken as any other, the first '3.jpg': ")
 
 
@@ -103,10 +115,10 @@ def test_black_pictures_are_told() -> None:
 def test_infrared_pictures_are_told_with_borders_too_and_where_they_are_dark(level: int) -> None:
     is_grey = [True, False] * 20
     found = dataset(is_grey, images=padded(pictures(is_grey), level))
-    (told,) = told_light(found)
+    (told,) = warned(found)
     assert told.startswith("20 of 40 pictures are grey")
     assert told_apart(found, np.arange(40) % 8) is not None
-    assert told_light(dataset(is_grey, images=(pictures(is_grey) * 0.3).astype(np.uint8))) == [told]
+    assert warned(dataset(is_grey, images=(pictures(is_grey) * 0.3).astype(np.uint8))) == [told]
 
 
 def test_clusters_of_one_kind_are_told_and_mixed_ones_are_not() -> None:
@@ -114,8 +126,7 @@ def test_clusters_of_one_kind_are_told_and_mixed_ones_are_not() -> None:
     told = told_apart(dataset(is_grey), np.arange(40) % 8)
     assert told is not None
     assert told.startswith("0% of the pairs in clusters are of a grey and a coloured picture, 51% by chance")
-    assert "column camera" in told
-    assert "dbc review" in str(told_apart(dataset(is_grey, [1, 2] * 20), np.arange(40) % 8))
+    assert told.endswith("join them by dbc review")
     assert told_apart(dataset(is_grey), np.arange(40) // 5) is None
     assert told_apart(dataset(is_grey), np.arange(40)) is None
     assert told_apart(dataset([False] * 40), np.arange(40) % 8) is None
@@ -127,5 +138,78 @@ def test_a_coloured_strip_of_the_camera_does_not_hide_infrared(edge: slice) -> N
     is_grey = [True, False] * 20
     images = pictures(is_grey)
     images[:, edge] = (255, 200, 0)
-    (told,) = told_light(dataset(is_grey, images=images))
+    (told,) = warned(dataset(is_grey, images=images))
     assert told.startswith("20 of 40 pictures are grey")
+
+
+def by_light(
+    is_grey: Sequence[bool], camid: Sequence[int], *, split: Sequence[int] = (), before: Artifact | None = None
+) -> list[int] | None:
+    found = cameras_by_light(
+        pictures(is_grey).__getitem__,
+        np.arange(len(is_grey)),
+        np.array(camid, dtype=np.int32),
+        np.array(split or [0] * len(is_grey), dtype=np.uint8),
+        before,
+    )
+    return None if found is None else found.tolist()
+
+
+COLOURED, GREY = OF_LIGHT
+
+
+def test_the_rarer_kind_of_cameras_that_took_both_has_a_camera_of_its_own() -> None:
+    is_grey, camid = [True, False, False] * 20, [1, 2] * 30
+    assert by_light(is_grey, camid) == [GREY if grey else own for grey, own in zip(is_grey, camid, strict=True)]
+    mostly_grey = [not grey for grey in is_grey]
+    expected = [own if grey else COLOURED for grey, own in zip(mostly_grey, camid, strict=True)]
+    assert by_light(mostly_grey, camid) == expected
+    # which kind is rare is for train samples to say
+    split = [2 if grey and number > 20 else 0 for number, grey in enumerate(mostly_grey)]
+    assert by_light(mostly_grey, camid, split=split)[0:3] == [1, GREY, GREY]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("camid", [[-2] * 60, [*range(60)]], ids=["unknown cameras", "cameras of few pictures"])
+def test_both_kinds_have_a_camera_if_cameras_say_nothing(camid: list[int]) -> None:
+    is_grey = [True, False, False] * 20
+    assert by_light(is_grey, camid) == [GREY if grey else COLOURED for grey in is_grey]
+
+
+@pytest.mark.parametrize(("is_grey", "camid"), [([False] * 40, [1, 2] * 20), ([True, False] * 20, [1, 2] * 20)])
+def test_cameras_that_took_one_kind_stay_as_they_are(is_grey: list[bool], camid: list[int]) -> None:
+    assert by_light(is_grey, camid) is None
+
+
+def stored(folder: Path, is_grey: Sequence[bool], *, first: int = 0) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, picture in enumerate(pictures(is_grey)):
+        Image.fromarray(picture).resize((16, 24)).save(folder / f"{first + number:03}_c{number % 2}.png")
+    return folder
+
+
+def test_a_dataset_keeps_cameras_by_light_and_an_added_picture_is_compared_so(tmp_path: Path) -> None:
+    is_grey = [number % 3 == 0 for number in range(48)]
+    source, run = stored(tmp_path / "pictures", is_grey), RunDirectory(tmp_path / "run")
+    asked = IngestParameters(format="folder", height=24, width=16, camera_pattern="_c([0-9])", folder_identities=False)
+    made = ingest(run, source=source, parameters=asked)
+    assert made.artifact is not None
+    assert any("the grey ones have one of their own" in note for note in made.notes)
+    names = made.artifact.read("path").tolist()
+    kinds = np.array([is_grey[int(name[:3])] for name in names])
+    cameras, camid = compared_cameras(made.artifact), made.artifact.read("camid")
+    assert (cameras[kinds] == GREY).all()
+    assert np.array_equal(cameras[~kinds], camid[~kinds])
+    asked_about = pictures([True, False])
+    assert camera_of_pictures(made.artifact, asked_about, 1).tolist() == [GREY, 1]
+
+    # most of those added are grey, which stay the kind of before
+    stored(source, [True] * 60, first=100)
+    added = ingest(run, source=source, parameters=asked, add=True).artifact
+    assert added is not None
+    assert (compared_cameras(added) == GREY).sum() == 76
+
+    together = ingest(
+        RunDirectory(tmp_path / "other"), source=source, parameters=asked.model_copy(update={"by_light": False})
+    )
+    assert together.artifact is not None
+    assert np.array_equal(compared_cameras(together.artifact), together.artifact.read("camid"))
