@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,21 @@ _BEGINNINGS = (
     (b"\x89HDF", "it is an HDF5 file"),
     (b"\xd0\xcf\x11\xe0", "it is an Excel workbook of before 2007"),
 )
+
+_GONE_ASTRAY = (
+    (rb"version https://git-lfs", "a pointer of Git LFS to one (run git lfs pull where it was cloned)"),
+    (rb"[./]*(\.git)?/annex/objects/", "a pointer of git-annex to one (run git annex get where it was cloned)"),
+    (rb"\s*<(!doctype html|html|head|body)", "a web page, as a failed download leaves it (download it again)"),
+    (rb"\s*(<\?xml|\{)", "a message, as a failed download leaves it (look into it, and download it again)"),
+    (rb"\0+$", "zeros, as an interrupted copy leaves them (copy it again)"),
+)
+"""How the content of a file begins that was copied or downloaded wrongly, and what it is."""
+
+
+def kind_of(content: bytes, kinds: tuple[tuple[bytes, str], ...] = ()) -> str | None:
+    """What `content` is by how it begins, one of `kinds` or of a file that did not arrive, and what to do; None if unknown."""
+    both = (*kinds, *_GONE_ASTRAY)
+    return next((what for sign, what in both if re.match(sign, content, re.DOTALL | re.IGNORECASE)), None)
 
 
 def endless_kind(mode: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from stages.plain_files import kind_of
 
 VIDEO = "a video (give it its ending, or take frames of it)"
 _KINDS = (
@@ -11,11 +11,6 @@ _KINDS = (
     (rb"....ftypcrx", "a raw picture of Canon (save it as JPEG)"),
     (rb"....ftyp|....(moov|mdat)|RIFF....AVI |\x1aE\xdf\xa3|\0\0\1\xba", VIDEO),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "JPEG XL (save it as JPEG)"),
-    (rb"version https://git-lfs", "a pointer of Git LFS to one (run git lfs pull where it was cloned)"),
-    (rb"[./]*(\.git)?/annex/objects/", "a pointer of git-annex to one (run git annex get where it was cloned)"),
-    (rb"\s*<(!doctype html|html|head|body)", "a web page, as a failed download leaves it (download it again)"),
-    (rb"\s*(<\?xml|\{)", "a message, as a failed download leaves it (look into it, and download it again)"),
-    (rb"\0+$", "zeros alone, as an interrupted copy leaves them (copy it again)"),
 )  # fmt: skip
 """How the content begins, and what it is."""
 
@@ -28,4 +23,4 @@ def what_it_is(content: bytes) -> str:
 
 def known_kind(content: bytes) -> str | None:
     """What a file is that begins with `content`, and what to do: `a web page (download it again)`; None if not known."""
-    return next((what for sign, what in _KINDS if re.match(sign, content, re.DOTALL | re.IGNORECASE)), None)
+    return kind_of(content, _KINDS)

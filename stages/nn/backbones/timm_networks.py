@@ -109,14 +109,14 @@ class TimmNetworks(Provider):
         weights: WeightsFile,
         *,
         backbone: str,
-        reporter: Reporter = SILENT,  # noqa: ARG002
+        reporter: Reporter = SILENT,
     ) -> tuple[str, ...]:
         """Copy `weights` into `network`, converted as timm converts them; returns the names that are not used.
 
         The file may hold a larger network around it, as MiewID's does; its pooling exponent is loaded too.
         """
         config = _config(backbone)
-        found = read_tensors(weights)
+        found = read_tensors(weights, reporter=reporter)
         prefix = _prefix(found, config)
         inside = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
         convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)

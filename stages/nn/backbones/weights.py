@@ -80,7 +80,7 @@ def load_weights(
     One common prefix is taken off and told. The names of what was left out: classifiers and, beside a prefix, everything
     else. Raises DbcError as `fit_tensors` does.
     """
-    found, own = read_weights(file.path, name=file.name), module.state_dict()
+    found, own = read_weights(file.path, name=file.name, reporter=reporter), module.state_dict()
     prefix = common_prefix(found, own)
     if prefix:
         reporter.note(f"weights {file.name}: {prefix!r} is taken off the names")
@@ -176,9 +176,9 @@ def first_three(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def read_tensors(file: WeightsFile) -> dict[str, Tensor]:
+def read_tensors(file: WeightsFile, *, reporter: Reporter = SILENT) -> dict[str, Tensor]:
     """The named tensors of a weights file, unwrapped; nothing in the file is executed."""
-    found = read_weights(file.path, name=file.name)
+    found = read_weights(file.path, name=file.name, reporter=reporter)
     return {key.removeprefix("module."): value for key, value in found.items()}
 
 

@@ -250,7 +250,7 @@ def test_an_empty_file_a_text_and_another_kind_of_image_are_told_apart():
         (b"/annex/objects/SHA256E-s7--a.jpg\n", "but a pointer of git-annex to one (run git annex get"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "but HEIC, as telephones save it (save it as JPEG)"),
         (b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", "but a video (give it its ending, or take frames of it)"),
-        (b"\0" * 5000, "but zeros alone, as an interrupted copy leaves them (copy it again)"),
+        (b"\0" * 5000, "but zeros, as an interrupted copy leaves them (copy it again)"),
         (b"\0" * 5000 + b"1", "(starts with b'\\x00"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import pickle
 import re
 import socket
 import threading
@@ -27,6 +28,7 @@ from stages.errors import DbcError, UsageError
 from stages.nn.backbones import downloads
 from stages.nn.backbones.register import build_backbone, provider_of
 from stages.nn.backbones.weights import WeightsFile, load_weights
+from stages.nn.backbones.weights_content import read_weights
 from stages.reporting import Silent
 
 SHARED = Path(os.environ.get("DBC_TEST_DATA", Path(__file__).parents[5] / "shared" / "data")).parent / "weights"
@@ -260,7 +262,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path: Path, mon
 @pytest.mark.parametrize("content", [b"", b"not weights at all" * 10])
 def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DbcError, match="not readable as plain tensors"):
+    with pytest.raises(DbcError, match=r"not readable as plain tensors|an empty file; get it again"):
         _load(tmp_path / name)
 
 
@@ -369,3 +371,72 @@ def test_real_imagenet_weights_load_and_give_spread_features() -> None:
         features = network.eval()(images)
     assert torch.isfinite(features).all()
     assert float(features.std()) > 0.1
+
+
+SMALL = {"conv.weight": torch.ones(40_000), "conv.bias": torch.ones(10)}
+
+
+def _read(path: Path, reporter: Silent | None = None) -> dict[str, Tensor]:
+    return read_weights(path, name=path.name, reporter=reporter or Silent())
+
+
+def test_an_archive_with_a_hole_is_told_by_its_checksum(tmp_path: Path) -> None:
+    torch.save(SMALL, tmp_path / "w.pt")
+    content = (tmp_path / "w.pt").read_bytes()
+    (tmp_path / "w.pt").write_bytes(content[:80_000] + bytes(999) + content[80_999:])
+    with pytest.raises(DbcError, match=r"weights w.pt are damaged: w/data/0 has not the checksum .*; get them again"):
+        _read(tmp_path / "w.pt")
+
+
+def test_an_archive_without_checksums_loads(tmp_path: Path) -> None:
+    computes = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(SMALL, tmp_path / "w.pt")
+    finally:
+        torch.serialization.set_crc32_options(computes)
+    assert _read(tmp_path / "w.pt").keys() == SMALL.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "told"),
+    [
+        ("w.safetensors", lambda content: content[:3000], r"cut off \(3,000 of 160,\d+ bytes\); get it again"),
+        ("w.safetensors", lambda content: content[:90], r"cut off \(90 of 1\d\d bytes\); get it again"),
+        ("w.pt", lambda content: content[:3000], r"cut off \(3,000 bytes, without the end .*; get it again"),
+        (
+            "w.pt",
+            lambda _: b"version https://git-lfs.github.com/spec/v1\n",
+            "a pointer of Git LFS to one .*git lfs pull",
+        ),
+        ("w.pt", lambda _: b"<!DOCTYPE html><html>", "a web page, as a failed download"),
+        ("w.pt", lambda _: b"\x1f\x8b\x08", "compressed by gzip; gunzip"),
+        ("w.pt", lambda _: bytes(5000), "got zeros, as an interrupted copy"),
+        ("w.pt", lambda _: b"", "an empty file; get it again"),
+    ],
+)
+def test_a_file_that_did_not_arrive_is_called_what_it_is(tmp_path, name, cut, told) -> None:  # type: ignore[no-untyped-def]
+    (safetensors.torch.save_file if name.endswith("s") else torch.save)(SMALL, tmp_path / name)
+    (tmp_path / name).write_bytes(cut((tmp_path / name).read_bytes()))
+    with pytest.raises(DbcError, match=told) as caught:
+        _read(tmp_path / name)
+    assert "save it again" not in str(caught.value)
+
+
+def test_which_of_two_networks_is_taken_is_told(tmp_path: Path) -> None:
+    torch.save({"model_ema": SMALL, "model": SMALL, "optimizer": {"state": {0: {}}}}, tmp_path / "w.pt")
+    told = Told()
+    assert _read(tmp_path / "w.pt", told).keys() == SMALL.keys()
+    assert told.notes == ["weights w.pt: 'model' is taken; what is beside it is not read: 'model_ema'"]
+
+
+def test_what_is_no_tensor_beside_tensors_is_named(tmp_path: Path) -> None:
+    torch.save({**SMALL, "name": "x", "meta": {"a": 1}}, tmp_path / "w.pt")
+    with pytest.raises(DbcError, match=r"other things than tensors \(its keys: meta\)"):
+        _read(tmp_path / "w.pt")
+
+
+def test_torch_warns_of_no_old_pickle(tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_bytes(pickle.dumps({"a": 1}, 4))
+    with pytest.raises(DbcError, match=r"weights w\.pt must be a state dict"):
+        _read(tmp_path / "w.pt")
