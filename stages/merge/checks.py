@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any, get_args
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace, is_array_api_obj, is_torch_array
 
 from schemas.choices import PUBLISHED_LAMBDA, IntraNormalizer, Update
 from schemas.recipes import DEFAULT_RECIPE, merging_by
@@ -61,6 +61,10 @@ def require_number(name: str, value: Any) -> None:
     """Raise UsageError unless `value`, the argument `name`, is a real number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise UsageError(f"`{name}` must be a number, got {value!r}")
+    try:
+        float(value)
+    except OverflowError:
+        raise UsageError(f"`{name}` must be finite, got a number that float64 does not hold") from None
 
 
 def require_whole(name: str, value: Any) -> None:
@@ -87,6 +91,13 @@ def require_matrix(features: Array) -> None:
         )
     if isinstance(features, np.ma.MaskedArray):
         raise DbcError("features must be an array without a mask, got NumPy's MaskedArray; fill in what is masked")
+    if is_torch_array(features) and (
+        features.requires_grad or features.is_meta or str(features.layout) != "torch.strided"
+    ):
+        raise DbcError(
+            "features must be a dense tensor without gradient, got a tensor that has one, is sparse or has no values; "
+            "give features.detach() or features.to_dense()"
+        )
     if not array_namespace(features).isdtype(features.dtype, ("real floating", "integral")):
         raise DbcError(f"features must be real numbers, got an array of {features.dtype}; convert them")
     if features.ndim != 2 or 0 in features.shape:

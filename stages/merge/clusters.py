@@ -14,6 +14,8 @@ from stages.typing import Int64Array
 
 def parse_labels(labels: NDArray[Any], *, n_samples: int) -> Int64Array:
     """`labels` as (n_samples,) int64; raises DbcError unless they are integers that use each of 0..K−1."""
+    if isinstance(labels, np.ma.MaskedArray):
+        raise DbcError("labels must be an array without a mask, got NumPy's MaskedArray; leave out what is masked")
     if labels.ndim != 1 or labels.shape[0] != n_samples:
         raise DbcError(
             f"labels must have shape ({n_samples},), one for each row of features, got {labels.shape}; "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from stages.arrays.backend import to_host
 from stages.arrays.partition import relabel
 from stages.errors import DbcError, UsageError
 from stages.merge.checks import require_whole
-from stages.merge.clusters import root_of
+from stages.merge.clusters import parse_labels, root_of
 from stages.merge.result import StageMerges
 from stages.typing import Float64Array, Int64Array
 
@@ -68,7 +69,8 @@ def extend_linkage(linkage: Float64Array, previous_labels: Int64Array, result: S
             "`previous_labels` must be the labels (n,) that `result`, a StageMerges, started from, got shape "
             f"{np.shape(previous_labels)} and a {type(result).__name__}"
         )
-    n_samples = previous_labels.shape[0]
+    n_samples = len(result.labels)
+    previous_labels = parse_labels(to_host(previous_labels), n_samples=n_samples)
     if not len(linkage) and len(np.unique(previous_labels)) < n_samples:
         return empty_linkage()
     ids = cluster_ids(linkage, n_samples)
@@ -109,6 +111,16 @@ def cluster_ids(linkage: Float64Array, n_samples: int) -> Int64Array:
     """
     _require_linkage(linkage)
     require_whole("n_samples", n_samples)
+    joined, there = linkage[:, :2], n_samples + np.arange(len(linkage))[:, None]
+    is_first = np.zeros(joined.size, dtype=bool)
+    is_first[np.unique(joined, return_index=True)[1]] = True
+    is_wrong = ~((joined >= 0) & (joined < there) & (joined == np.floor(joined)) & is_first.reshape(-1, 2)).all(axis=1)
+    if is_wrong.any():
+        row = int(is_wrong.argmax())
+        raise UsageError(
+            f"`linkage` must join two clusters a row that are there and were not joined before, got {joined[row].tolist()} "
+            f"in row {row}, of {n_samples} samples"
+        )
     parent = np.arange(n_samples + linkage.shape[0])
     for row, (first, second) in enumerate(linkage[:, :2].astype(np.int64)):
         parent[first] = parent[second] = n_samples + row
@@ -140,7 +152,12 @@ def labels_of_linkage(linkage: Float64Array, n_samples: int) -> Int64Array:
 
 
 def _require_linkage(linkage: Float64Array) -> None:
-    if not isinstance(linkage, np.ndarray) or linkage.ndim != 2 or linkage.shape[1] != 4:
+    if (
+        not isinstance(linkage, np.ndarray)
+        or linkage.ndim != 2
+        or linkage.shape[1] != 4
+        or linkage.dtype.kind not in "fiu"
+    ):
         raise UsageError(
             f"`linkage` must be a matrix (r, 4) as SciPy's and `empty_linkage()`, got a {type(linkage).__name__} of shape "
             f"{np.shape(linkage)}"

@@ -10,7 +10,8 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
 from schemas.choices import AveragePrecision
-from stages.arrays.backend import n_cores, to_host
+from stages.arrays.backend import n_cores
+from stages.arrays.unit_rows import as_unit_rows
 from stages.errors import DbcError
 from stages.evaluate.retrieval.pairs import PidPairs, pid_pair_blocks
 from stages.evaluate.retrieval.ranking import match_ranks
@@ -27,9 +28,6 @@ GALLERY_TILE = 16384
 
 COMPILED_PAYS = 2**24
 """Similarities above which compiled loops repay the time that loading them takes."""
-
-LENGTH_TOLERANCE = 1e-2
-"""How far from 1 a feature's length may be; exact similarities need less than √2."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,8 @@ def evaluate_retrieval(
     >>> evaluate_retrieval(features[1:2], features, **ids).mAP
     1.0
     """
-    _check("query", query, query_pid, query_camid)
-    _check("gallery", gallery, gallery_pid, gallery_camid)
+    query = _checked("query", query, query_pid, query_camid)
+    gallery = _checked("gallery", gallery, gallery_pid, gallery_camid)
     _check_encounters(encounters, len(query_pid), len(gallery_pid))
     n_query, n_gallery = query.shape[0], gallery.shape[0]
     kept = np.flatnonzero(gallery_pid >= 0)
@@ -258,22 +256,15 @@ def _precision_before(nth: Int64Array, rank: Int64Array) -> Float64Array:
     return np.divide(nth - 1, rank - 1, out=np.ones(len(rank)), where=rank > 1)
 
 
-def _check(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> None:
-    """Raise DbcError if ids do not match the features, or the features are not L2-normalised."""
+def _checked(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> Array:
+    """`as_unit_rows` of the features; DbcError if ids do not match them."""
     n_features = features.shape[0]
     if not n_features == len(pid) == len(camid):
         raise DbcError(
             f"{name} features, pids and camids must be equally many, got {n_features}, {len(pid)} and {len(camid)}; extract "
             "the features of this dataset again"
         )
-    xp: Any = array_namespace(features)
-    length = to_host(xp.sqrt(xp.linalg.vecdot(features, features)))
-    bad = np.flatnonzero(~((np.abs(length - 1) < LENGTH_TOLERANCE) | (length == 0)))
-    if len(bad):
-        raise DbcError(
-            f"{name} features must have length 1, got {length[bad[0]]:g} for feature {bad[0]} (and {len(bad) - 1} more); "
-            "L2-normalise them first"
-        )
+    return as_unit_rows(features, what=f"{name} features")
 
 
 def _check_encounters(encounters: tuple[Int32Array, Int32Array] | None, n_query: int, n_gallery: int) -> None:

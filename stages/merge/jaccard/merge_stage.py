@@ -17,6 +17,7 @@ from stages.arrays.device_memory import limited_pool
 from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.neighbours import block_bytes_of
+from stages.arrays.unit_rows import as_unit_rows
 from stages.merge.beginning import beginning_of
 from stages.merge.checks import require_counts, require_together
 from stages.merge.clusters import labels_after
@@ -58,8 +59,8 @@ def jaccard_merge_stage(
 
     Parameters
     ----------
-    features : float32 array (n, d)
-        L2-normalised, of NumPy, CuPy or another array-API library.
+    features : array (n, d) of a real dtype
+        L2-normalised, which is checked, of NumPy, CuPy or another array-API library.
     labels : integer array (n,)
         The clusters that the stage starts from; each of 0..K−1 is used.
     n_merges : int
@@ -95,8 +96,8 @@ def jaccard_merge_stage(
     UsageError
         An option is out of range, or is not for this distance.
     DbcError
-        Features and labels do not fit each other, hold NaN or infinity, have fewer than m + 1 clusters, or need more
-        memory than the limit.
+        Features and labels do not fit each other, features are not of length 1 or hold NaN or infinity, there are fewer
+        than m + 1 clusters, or they need more memory than the limit.
 
     Examples
     --------
@@ -119,6 +120,7 @@ def jaccard_merge_stage(
         constraints=constraints,
     )
     require_finite(features)
+    features = as_unit_rows(features)
     update, joined, nodes, links = start.update, start.joined, start.nodes, start.links
     processes = processes or OneProcess()
     advance = _advance(progress, total=2 * len(own_samples(features.shape[0], processes)) + n_merges)

@@ -6,9 +6,17 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from stages.errors import DbcError, MemoryLimitError, UsageError
-from stages.merge import cluster_ids, extend_linkage, initial_labels, jaccard_merge_stage, number_of_merges
+from stages.merge import (
+    cluster_ids,
+    extend_linkage,
+    initial_labels,
+    jaccard_merge_stage,
+    labels_of_linkage,
+    number_of_merges,
+)
 from stages.merge.linkage import empty_linkage
 from stages.merge.memory_model import engine_bytes
 from stages.merge.selection.links import Constraints
@@ -144,6 +152,39 @@ def test_bad_input_is_refused_in_one_line(features, labels, n_merges, *, options
         (lambda: cluster_ids(empty_linkage(), 2.5), "`n_samples` must be a whole number"),
         (lambda: extend_linkage(np.arange(3), empty_linkage(), None), r"`linkage` must be a matrix"),
         (lambda: extend_linkage(empty_linkage(), None, np.arange(3)), r"got shape \(\) and a ndarray"),
+        (lambda: extend_linkage(empty_linkage(), np.arange(14), merge_stage(POINTS, np.arange(10), 2)), r"got \(14,\)"),
+        (lambda: extend_linkage(empty_linkage(), POINTS[:, 0], merge_stage(POINTS, np.arange(10), 2)), "got float64"),
+        (
+            lambda: merge_stage(POINTS, np.ma.masked_equal(np.arange(10), 3), 2),
+            "labels must be an array without a mask, got NumPy's MaskedArray",
+        ),
+        (lambda: merge_stage(POINTS, np.arange(10), 2, lambda_=10**400), "`lambda_` must be finite, got a number that"),
+        *(
+            (
+                partial(labels_of_linkage, np.array(rows, dtype=float), 3),
+                "`linkage` must join two clusters a row that are",
+            )
+            for rows in (
+                [[0, 0.5, 1, 2]],
+                [[0, 99, 1, 2]],
+                [[1, 1, 1, 2]],
+                [[0, 1, 1, 2], [0, 3, 1, 3]],
+                [[0, 3, 1, 2]],
+                [[0, np.nan, 1, 2]],
+            )
+        ),
+        (
+            lambda: jaccard_merge_stage(POINTS, np.arange(10), 2),
+            "features must have length 1, got 3.60555 for feature 1",
+        ),
+        *(
+            (partial(merge_stage, tensor, np.arange(10), 2), "features must be a dense tensor without gradient")
+            for tensor in (
+                torch.ones(10, 2, requires_grad=True),
+                torch.ones(10, 2).to_sparse(),
+                torch.ones(10, 2, device="meta"),
+            )
+        ),
     ],
 )
 def test_arguments_of_other_types_are_refused_in_one_line(call, words):

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from plain_jaccard import plain_jaccard_distances, plain_merges
 
 from stages.arrays.partition import relabel
@@ -67,6 +68,22 @@ def test_the_order_of_the_samples_decides_nothing(update):
     assert found.distance.max() < 1  # pairs without a shared neighbour tie, and labels decide
     assert np.array_equal(found.distance, permuted.distance)
     assert np.array_equal(relabel(found.labels[order]), permuted.labels)
+
+
+@pytest.mark.parametrize("dtype", ["float16", ">f4", "bfloat16"])
+def test_features_of_other_types_merge_as_those_of_float32(dtype):
+    saved = torch.tensor(some_features(0)).bfloat16() if dtype == "bfloat16" else some_features(0).astype(dtype)
+    as_float32 = saved.float() if dtype == "bfloat16" else saved.astype(np.float32)
+    found, expected = (
+        jaccard_merge_stage(features, np.arange(36), 20, k1=6, k2=3) for features in (saved, np.asarray(as_float32))
+    )
+    np.testing.assert_array_equal(found.merges, expected.merges)
+    np.testing.assert_array_equal(found.distance, expected.distance)
+
+
+def test_features_of_whole_numbers_merge():
+    features = np.repeat(np.eye(6, dtype=np.int8), 3, axis=0)
+    assert jaccard_merge_stage(features, np.arange(18), 12, update="exact", k1=2, k2=1).distance.max() == 0
 
 
 def test_what_cannot_be_merged_is_refused():
