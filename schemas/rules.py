@@ -120,5 +120,8 @@ def broken_rule(rules: Sequence[Rule], **options: Any) -> str | None:
 
 
 def argument(name: str, value: Any) -> str:
-    """The argument as errors name it: `` `start='previous'` ``."""
+    """The argument as errors name it: `` `start='previous'` ``, and a digest by what it is of: `` `weights` (ab12…) ``."""
+    if name.endswith("_digest"):
+        what = f"`{name.removesuffix('_digest')}`"
+        return f"{what} ({value[:12]})" if value else f"no {what}"
     return f"`{name}={value!r}`"

@@ -54,10 +54,7 @@ def shown_of_several(run: RunDirectory, shown: Sequence[MetricsManifest]) -> str
     if not different:
         return None
     values = shown[-1].parameters
-    told = [
-        argument(name, getattr(values, name)) if name != "ids_digest" else "`ids`" if values.ids_digest else "no `ids`"
-        for name in different
-    ]
+    told = [argument(name, getattr(values, name)) for name in different]
     return f"the figures of dbc eval with {', '.join(told)} are shown, as it was asked last"
 
 

@@ -26,7 +26,7 @@ from stages.nn.initial_model import open_model
 from stages.nn.model.network import ReidModel
 from stages.reporting import Reporter
 from stages.runs.making import Computed
-from stages.runs.run_directory import compared_cameras, features_manifest
+from stages.runs.run_directory import compared_cameras, features_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import consecutive
 from stages.typing import Float32Array, Int64Array
@@ -176,6 +176,7 @@ def _pieces(
         device=work.device,
         share=share,
         on_batch=on_batch,
+        weights=model_manifest(work.model).initial.weights if work.stage == INIT_STAGE else f"of stage {work.stage}",
     )
 
 

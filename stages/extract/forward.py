@@ -47,6 +47,7 @@ def extract(
     device: torch.device,
     share: Share | None = None,
     on_batch: Callable[[int], None] | None = None,
+    weights: str = "",
 ) -> Iterator[tuple[int, Float32Array, Float32Array]]:
     """Pieces (first sample, pooled (b, d), embedding (b, e)), float32, ascending, that cover every sample of a share.
 
@@ -70,6 +71,8 @@ def extract(
         The share of this process; by default everything.
     on_batch
         Called with the number of frames of each finished batch.
+    weights
+        What the model's weights are called in errors.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def extract(
 
     read = prefetch(planned, read_batch, depth=read_depth(device), n_threads=n_readers(device))
     computed = _computed(network, read, input_of, places, device=device)
-    means = _Means(model, frame_start)
+    means = _Means(model, frame_start, f"{'use `amp=False`, or ' * amp}check the weights{weights and f' {weights}'}")
     # a GPU need not wait until the processor has made something of what it gave
     found = prefetch(computed, means.take_in, depth=DEPTH) if on_gpu else (means.take_in(each) for each in computed)
     with closing(computed), closing(found):
@@ -129,14 +132,14 @@ def extract(
 class _Means:
     """Features of samples as the means of those of their frames, batch after batch."""
 
-    def __init__(self, model: ReidModel, frame_start: Int64Array) -> None:
-        self._model, self._frame_start = model, frame_start
+    def __init__(self, model: ReidModel, frame_start: Int64Array, advice: str) -> None:
+        self._model, self._frame_start, self._advice = model, frame_start, advice
         self._sums: Float64Array | None = None
 
     def take_in(self, computed: tuple[Batch, Tensor]) -> tuple[Batch, tuple[Float32Array, Float32Array] | None]:
         """A batch and, at the last one of a piece, (pooled, embedding) of its samples."""
         batch, features = computed
-        found = _finite(features, batch)
+        found = _finite(features, batch, self._advice)
         n_samples = batch.stop - batch.first
         if self._sums is None and batch.is_last and len(batch.frames) == n_samples:
             # one batch, a frame a sample: as a sum, without a negative zero
@@ -204,13 +207,13 @@ def _arrived(batch: Batch, features: Tensor, mark: Any) -> tuple[Batch, Tensor]:
     return batch, features
 
 
-def _finite(features: Tensor, batch: Batch) -> Float64Array:
+def _finite(features: Tensor, batch: Batch, advice: str) -> Float64Array:
     found = features.double().numpy()
     bad = ~np.isfinite(found).all(axis=1)
     if bad.any():
         raise DbcError(
             f"features must be finite, got NaN or infinity for {bad.sum()} images (first: image {batch.frames[bad][0]}); "
-            f"check the weights with dbc status --verify, or use `amp=False`"
+            + advice
         )
     return found
 

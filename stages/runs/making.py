@@ -172,6 +172,8 @@ def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context, 
     names = [name for name in type(now).model_fields if getattr(before, name) != getattr(now, name)]
     if not names:
         return
+    if "weights" in names and "weights_digest" in names:
+        names.remove("weights_digest")
     more = f" and {len(names) - MOST_NAMED} other values" if len(names) > MOST_NAMED else ""
     old, new = (", ".join(argument(name, getattr(each, name)) for name in names[:MOST_NAMED]) for each in (before, now))
     what = "models" if request.kind == "model" else request.kind

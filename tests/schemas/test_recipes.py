@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from schemas.choices import PUBLISHED_LAMBDA, CriterionName, RecipeName, Update, words_of
 from schemas.parameters import EvaluateParameters, MergeParameters, TrainParameters
 from schemas.recipes import DEFAULT_RECIPE, RECIPES, evaluation_of, extraction_of, merging_of, network_of
-from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule, idle_options
+from schemas.rules import MERGE_RULES, TRAIN_RULES, argument, broken_rule, idle_options
 
 
 def test_there_is_a_recipe_for_every_name() -> None:
@@ -142,3 +142,8 @@ def test_options_that_go_together_or_are_left_out_break_no_rule() -> None:
     assert broken_rule(TRAIN_RULES, lr_schedule="cosine", decay_after=3) == (
         "`lr_schedule='cosine'` needs `decay_after=None`, got `decay_after=3`; change one of them"
     )
+
+
+def test_a_digest_is_named_by_what_it_is_of() -> None:
+    assert argument("weights_digest", "ab12" * 16) == "`weights` (ab12ab12ab12)"
+    assert argument("labels_digest", "") == "no `labels`"

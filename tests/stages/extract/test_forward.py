@@ -136,5 +136,9 @@ def test_features_that_are_no_numbers_are_refused() -> None:
     broken = build_model(InitParameters(backbone="resnet10", embedding_dim=16))
     with torch.no_grad():
         broken.backbone.get_parameter("conv1.weight").fill_(torch.inf)
-    with pytest.raises(DbcError, match="features must be finite, got NaN or infinity for 8 images"):
-        _extracted(broken, np.arange(24), batch_size=8)
+    for told, options in (
+        ("; check the weights w.pt$", {}),
+        ("; use `amp=False`, or check the weights w.pt$", {"amp": True}),
+    ):
+        with pytest.raises(DbcError, match=f"features must be finite, got NaN or infinity for 8 images .*{told}"):
+            _extracted(broken, np.arange(24), batch_size=8, weights="w.pt", **options)

@@ -104,6 +104,17 @@ def test_weights_that_were_trained_with_several_layers_keep_them(
     assert made(other, pooling="avg", weights=str(run.root if from_run else exported)).pooling == "avg"
 
 
+def test_other_weights_are_told_by_name_and_without_their_digest(run: RunDirectory, tmp_path: Path) -> None:
+    made(run)
+    exported, notes = tmp_path / "w.safetensors", Notes()
+    export_model(run, INIT_STAGE, exported)
+    asked = {"backbone": "resnet10", "weights": str(exported), "embedding_dim": 8}
+    initial_model(run, asked, context=Context(reporter=notes, tells_anew=True))
+    (line,) = (line for line in notes.lines if "made anew" in line)
+    assert "`weights='w.safetensors'`" in line
+    assert "digest" not in line
+
+
 def test_weights_of_a_run_bring_the_name_of_their_network(run: RunDirectory, tmp_path: Path) -> None:
     made(run)
     other, notes = RunDirectory(tmp_path / "other"), Notes()
