@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,8 @@ SEEDS = (
 
 
 def seeds_of(given: Given) -> list[int]:
-    """The seeds of --seeds, or the one of --seed; UsageError for one below 0."""
-    seeds = values_of(Flag("seeds", int, ""), given.get("seeds", given.get("seed", 0)))
-    if min(seeds) < 0:
-        raise UsageError(f"--seeds must be at least 0, got {min(seeds)}")
-    return seeds
+    """The seeds of --seeds, or the one of --seed; UsageError for one out of bounds."""
+    return values_of(replace(SEED[0], name="seeds"), given.get("seeds", given.get("seed", 0)))
 
 
 def values_of(flag: Flag, given: Any) -> list[Any]:
@@ -241,8 +239,13 @@ def tell_of_unlike(given: Given, cells: Sequence[Cell]) -> None:
         given.note(told)
 
 
-def show_plan(given: Given, cells: Sequence[Cell]) -> None:
-    """Print the runs that would be made; the errors of `try_initial`."""
+def show_plan(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -> None:
+    """Print the runs that would be made; the errors of `try_initial`, and those of `carry_out` before it works."""
+    from stages.loop.plan import check_plan
+
+    _require_outputs(given, pictures)
+    for cell in cells:
+        check_plan(given.run_directory, cell.plan)
     try_initial(given, *(cell.plan.initial for cell in cells))
     places = [(given.run / cell.name).as_posix() for cell in cells]
     if given.flag("json"):

@@ -111,7 +111,7 @@ def ablate(given: Given) -> None:
         tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
     tell_of_unlike(given, cells)
     if given.flag("dry_run"):
-        show_plan(given, cells)
+        show_plan(given, cells, pictures=[name])
         return
     compare_and_show(given, cells, name=name, others=others, methods=given["methods"] is not None)
 

@@ -64,6 +64,6 @@ def baseline(given: Given, method: str | None) -> None:
     cells = method_cells(plans, seeds=seeds_of(given), on_source=begun, has_cameras=has_cameras)
     tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
     if given.flag("dry_run"):
-        show_plan(given, cells)
+        show_plan(given, cells, pictures=[f"baseline-{method}"])
         return
     compare_and_show(given, cells, name=f"baseline-{method}")

@@ -66,10 +66,10 @@ def sweep(given: Given) -> None:
     several = {flag.name for flag in PARAMETERS if flag.key in swept(given)}
     tell_of_idle(given, *(settings_of(cell.plan) for cell in cells), swept=several)
     tell_of_unlike(given, cells)
-    if given.flag("dry_run"):
-        show_plan(given, cells)
-        return
     names = [name for name in swept(given) if name != "seed"]
+    if given.flag("dry_run"):
+        show_plan(given, cells, pictures=_pictures(names))
+        return
     results = carry_out(given, cells, pictures=_pictures(names))
     show_comparison(given, results, _draw(given, results, names))
 

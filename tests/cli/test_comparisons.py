@@ -152,6 +152,20 @@ def test_a_dry_run_names_the_runs_and_makes_none(dbc: Dbc, run: Path) -> None:
     assert not (run / "shared").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["ablate", "--merge-percent", "5e-324"], "makes no merge among"),
+        (["ablate", "--seeds", "9" * 20], f"--seeds must be at most {2**63 - 1}, got {'9' * 20}"),
+        (["sweep", "--lambda", "0,1", "--csv", "missing/t.csv"], "--csv must be a file in a folder that exists"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_real_one_does(dbc: Dbc, run: Path, arguments: list[str], line: str) -> None:
+    result = dbc(*arguments, "--dry-run", "--run", run)
+    assert result.status == 2
+    assert line in result.line
+
+
 def test_a_recipe_that_is_swept_brings_its_own_merging_and_a_flag_goes_before_it(tmp_path: Path) -> None:
     given = {"recipe": "auto,tuned", "whiten": "0.5,2", "camera": "ignored,centring", "criterion": "dbc,buc"}
     cells = cells_of(Given(tmp_path, given))
