@@ -160,15 +160,35 @@ def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     train = np.flatnonzero(dataset.read("split") == TRAIN)[:MOST_LOOKED_AT]
     is_grey, is_coloured, _ = of_samples(dataset, train)
     is_either = is_grey | is_coloured
-    of_all, is_grey = labels[: len(is_grey)][is_either], is_grey[is_either]
-    n_grey = int(is_grey.sum())
-    size = np.bincount(of_all)
-    grey = np.bincount(of_all, weights=is_grey, minlength=len(size))
-    n_pairs, n_mixed = int((size * (size - 1)).sum()) // 2, int((grey * (size - grey)).sum())
-    chance = 2 * n_grey * (len(is_grey) - n_grey) / max(len(is_grey) * (len(is_grey) - 1), 1)
+    rare = rarely_mixed(labels[: len(is_grey)][is_either], is_grey[is_either])
+    return rare and (
+        f"{rare} of a grey and a coloured picture: individuals may be in one cluster by day and in another by night, and "
+        "count twice; join them by dbc review"
+    )
+
+
+def told_views_apart(dataset: Artifact, labels: Int64Array) -> str | None:
+    """A line if clusters `labels` (n_train,) hold two views far more rarely than chance; else None."""
+    if "view" not in dataset.names():
+        return None
+    view = dataset.read("view")[dataset.read("split") == TRAIN]
+    rare = rarely_mixed(labels[view != UNKNOWN], view[view != UNKNOWN])
+    return rare and (
+        f"{rare} of two views: individuals may have a cluster a view, and count several times; join them by dbc review, or, "
+        "where views look alike as sides of a face do, ingest them as column camera, which evens out what they do to features"
+    )
+
+
+def rarely_mixed(labels: Int64Array, kind: Int64Array | BoolArray) -> str | None:
+    """What share of the pairs in clusters `labels` (n,) is of two `kind` (n,), in words, if far below chance; else None."""
+
+    def pairs(of: Int64Array) -> int:
+        size = np.unique_counts(of).counts
+        return int((size * (size - 1)).sum()) // 2
+
+    n_all, n_pairs, kind = len(labels) * (len(labels) - 1) // 2, pairs(labels), np.unique_inverse(kind).inverse_indices
+    chance = 1 - pairs(kind) / max(n_all, 1)
+    n_mixed = n_pairs - pairs(labels * (len(kind) + 1) + kind)
     if chance * n_pairs < _LEAST_PAIRS or n_mixed >= FAR_BELOW_CHANCE * chance * n_pairs:
         return None
-    return (
-        f"{n_mixed / n_pairs:.0%} of the pairs in clusters are of a grey and a coloured picture, {chance:.0%} by chance: "
-        "individuals may be in one cluster by day and in another by night, and count twice; join them by dbc review"
-    )
+    return f"{n_mixed / n_pairs:.0%} of the pairs in clusters, {chance:.0%} by chance, are"

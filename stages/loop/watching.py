@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stages.ingest.light import told_apart
+from stages.ingest.light import told_apart, told_views_apart
 from stages.ingest.near_copies import told_copies, told_empty
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage
@@ -15,7 +15,7 @@ from stages.loop.run_stages import StageRow
 from stages.loop.stopping import Stopping
 from stages.runs.context import Context
 from stages.runs.lineage import dataset_of
-from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest
 
 WATCHED_SAMPLES = 100_000
 """Train samples that a run without `stopping` is watched at, at most: silhouettes hold a mean of every cluster in float64."""
@@ -97,9 +97,11 @@ class Watch:
             return found
         clusters = last.run.require("clusters", found.shown)
         dataset = dataset_of(last.run, clusters)
-        apart = told_apart(dataset, clusters.read("labels"))
+        labels = clusters.read("labels")
+        by_view = clusters_manifest(clusters).parameters.view == "apart"
+        apart = (told_apart(dataset, labels), None if by_view else told_views_apart(dataset, labels))
         # across cameras, copies within one raise no silhouette
         is_across = any(measured.known("across_cameras") is not None for measured in self.measures)
         copies = None if is_across else told_copies(dataset)
         empty = told_empty(last.run, clusters, dataset)
-        return replace(found, warnings=(*found.warnings, *filter(None, (apart, copies)), *empty))
+        return replace(found, warnings=(*found.warnings, *filter(None, (*apart, copies)), *empty))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import IngestParameters
-from stages.ingest.light import OF_LIGHT, camera_of_pictures, cameras_by_light, told_apart, told_light
+from stages.ingest.light import OF_LIGHT, camera_of_pictures, cameras_by_light, told_apart, told_light, told_views_apart
 from stages.ingest.stage import ingest
 from stages.runs.run_directory import RunDirectory, compared_cameras
 from stages.runs.store import Artifact
@@ -125,11 +126,28 @@ def test_clusters_of_one_kind_are_told_and_mixed_ones_are_not() -> None:
     is_grey = [True, False] * 20
     told = told_apart(dataset(is_grey), np.arange(40) % 8)
     assert told is not None
-    assert told.startswith("0% of the pairs in clusters are of a grey and a coloured picture, 51% by chance")
+    assert told.startswith("0% of the pairs in clusters, 51% by chance, are of a grey and a coloured picture: ")
     assert told.endswith("join them by dbc review")
     assert told_apart(dataset(is_grey), np.arange(40) // 5) is None
     assert told_apart(dataset(is_grey), np.arange(40)) is None
     assert told_apart(dataset([False] * 40), np.arange(40) % 8) is None
+
+
+def test_clusters_of_one_view_are_told_and_mixed_ones_are_not() -> None:
+    """Seen with ears, left and right: 8 % of the pairs, 50 % by chance, so most people had a cluster for each ear."""
+
+    def told(view: Any, labels: Any) -> str | None:
+        read = {"view": view, "split": np.zeros(len(view))}
+        return told_views_apart(cast("Artifact", SimpleNamespace(names=lambda: read, read=read.__getitem__)), labels)
+
+    views, place = np.array([-2] * 8 + [0, 1, 2, 3] * 10), np.arange(48)
+    apart = told(views, place % 8)
+    assert apart is not None
+    assert apart.startswith("0% of the pairs in clusters, 77% by chance, are of two views: ")
+    assert told(views, place // 4) is None
+    assert told(views, place) is None
+    assert told(np.full(48, 1), place % 8) is None
+    assert told_views_apart(dataset([False] * 8), np.zeros(8, dtype=np.int64)) is None
 
 
 @pytest.mark.parametrize("edge", [slice(1), slice(-1, None)])

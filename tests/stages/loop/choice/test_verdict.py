@@ -109,6 +109,23 @@ def test_clusters_are_not_trusted_beside_warnings_that_nothing_was_learned() -> 
     assert judged([first, replace(last, spread=0.001)]).trust.startswith("little: training learned nothing")
 
 
+def test_features_that_began_without_telling_anything_apart_are_called_so() -> None:
+    """Ears, elephants: ARI of 0.12 at most at any number of clusters. Drawn people rose from 0.07 to 0.37, across cameras."""
+    first, last = stage(-1, 0.073, NAN, NAN, 0.5), replace(stage(9, 0.114, NAN, NAN, 0.4), ends_run=True)
+    assert judged([first, last]).trust.startswith("hardly at all: ")
+    assert judged([replace(first, separation=0.12), last]).trust.startswith("little: ")
+    assert judged([first, replace(last, separation=0.2)]).trust.startswith("little: ")
+    across = [replace(each, across_cameras=0.073) for each in (first, last)]
+    assert judged(across).trust.startswith("little: ")
+
+
+def test_the_number_found_is_said_to_be_mostly_too_large_where_clusters_overlap() -> None:
+    found, clear = (replace(stage(10, score, NAN, NAN, 0.4), ends_run=True) for score in (0.3, 0.6))
+    told = "a guess, among the numbers that were looked at, and no count of identities:"
+    assert f"{told} mostly too large where clusters overlap, by up to 7 times: give" in judged([found]).line
+    assert f"{told} give" in judged([clear]).line
+
+
 def test_clusters_that_training_drew_together_are_not_trusted_for_holding_together() -> None:
     """Seen with `paper` on people: 44 clusters with a silhouette of 0.62, and a pair in three of them was wrong."""
     first, last = (replace(stage(n, 0.7, NAN, NAN, spread, 0.7), n_clusters=60) for n, spread in ((-1, 0.5), (2, 0.4)))
