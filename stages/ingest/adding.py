@@ -26,7 +26,7 @@ from stages.runs.store import Artifact
 from stages.samples import Samples
 from stages.typing import BoolArray, Float64Array, Int64Array
 
-_KEPT_FIELDS = ("height", "width", "seed")
+_KEPT_FIELDS = ("height", "width", "seed", "by_light")
 """Parameters that a dataset and what is added to it share."""
 _READING_FIELDS = (
     "camera_pattern",

@@ -82,34 +82,36 @@ def cameras_by_light(
 
     `first` (n,) are the places of the first image of each sample. Those of the rarer kind among the train samples share one
     camera, so that enough are there to even out what its light does; the others keep theirs, `camid` (n,), or share one too
-    if cameras are not known or took few. A kind that has a camera in the dataset `before` has it here.
+    if cameras are not known or took few. With a dataset `before`, those kinds have a camera that have one there.
     """
+    # features that were there before are of cameras as they were then
+    has_own = None if before is None else _have_own(before)
     n = min(len(first), MOST_LOOKED_AT)
-    kept = None if before is None or "compared_camid" not in before.names() else before.read("compared_camid")
-    if kept is None and not _took_both(camid, *grey_coloured_black(pictures, first[:n])[:2]):
+    if not (_took_both(camid, *grey_coloured_black(pictures, first[:n])[:2]) if has_own is None else has_own.any()):
         return None
     is_grey = grey_coloured_black(pictures, first)[0]
-    if kept is None:
+    if has_own is None:
         train = camid[split == TRAIN]
-        has_own = dict.fromkeys((False, True), took_few(train) or bool((train == UNKNOWN).all()))
-        has_own[2 * int(is_grey[split == TRAIN].sum()) <= len(train)] = True
-    else:
-        has_own = {is_kind: bool((kept == OF_LIGHT[is_kind]).any()) for is_kind in (False, True)}
-    cameras = camid.copy()
-    for is_kind, own in has_own.items():
-        if own:
-            cameras[is_grey == is_kind] = OF_LIGHT[is_kind]
-    return cameras
+        has_own = np.full(2, took_few(train) or bool((train == UNKNOWN).all()))
+        has_own[int(2 * int(is_grey[split == TRAIN].sum()) <= len(train))] = True
+    return _by_kind(camid, is_grey, has_own)
 
 
 def camera_of_pictures(dataset: Artifact, pictures: UInt8Array, camid: int) -> Int32Array:
     """The camera that each of other `pictures` (n, H, W, 3), taken by `camid` of `dataset`, is compared as of."""
-    kept = compared_cameras(dataset)
     is_grey = grey_coloured_black(pictures.__getitem__, np.arange(len(pictures)))[0]
-    cameras = np.full(len(pictures), camid, dtype=np.int32)
-    for is_kind in (False, True):
-        if (kept == OF_LIGHT[is_kind]).any():
-            cameras[is_grey == is_kind] = OF_LIGHT[is_kind]
+    return _by_kind(np.full(len(pictures), camid, dtype=np.int32), is_grey, _have_own(dataset))
+
+
+def _have_own(dataset: Artifact) -> BoolArray:
+    """Whether coloured samples of `dataset` have a camera of their own, and whether grey ones do."""
+    return np.isin(OF_LIGHT, compared_cameras(dataset))
+
+
+def _by_kind(camid: Int32Array, is_grey: BoolArray, has_own: BoolArray) -> Int32Array:
+    """`camid` (n,), but the camera of their own of those kinds that have one."""
+    kind = is_grey.astype(int)
+    cameras: Int32Array = np.where(has_own[kind], np.array(OF_LIGHT, dtype=np.int32)[kind], camid)
     return cameras
 
 
@@ -134,7 +136,7 @@ def told_light(dataset: Artifact) -> tuple[list[str], list[str]]:
         )
     if _took_both(dataset.read("camid"), is_grey, is_coloured):
         grey = f"{int(is_grey.sum())} {of} are grey, as infrared ones of the night are"
-        own = np.isin(OF_LIGHT, compared_cameras(dataset))
+        own = _have_own(dataset)
         if own.any():
             has_own = "both kinds have" if own.all() else f"the {'grey' if own[1] else 'coloured'} ones have"
             notes.append(f"{grey}: where features are compared by cameras, {has_own} one of their own (`by_light`)")

@@ -114,7 +114,13 @@ class Writer:
     def rows(self, name: str) -> Callable[[NDArray[np.integer[Any]]], NDArray[Any]]:
         """What reads rows, by ascending numbers (n,), of the array `name` that was written."""
         array = import_zarr().open_array(self.path / name, mode="r")
-        return lambda rows: np.asarray(array[int(rows[0]) : int(rows[-1]) + 1])[rows - rows[0]]
+
+        def read(rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+            # chunk by chunk: first frames of long tracklets are far apart
+            own = np.split(rows, np.flatnonzero(np.diff(rows // array.chunks[0])) + 1)
+            return np.concatenate([np.asarray(array[int(each[0]) : int(each[-1]) + 1])[each - each[0]] for each in own])
+
+        return read
 
     def settle(self) -> None:
         """Wait for files that are on their way to the disk; OSError where one did not get there."""

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import IngestParameters
+from stages.errors import DbcWarning, UsageError
 from stages.ingest.light import OF_LIGHT, camera_of_pictures, cameras_by_light, told_apart, told_light, told_views_apart
 from stages.ingest.stage import ingest
-from stages.runs.run_directory import RunDirectory, compared_cameras
+from stages.runs.run_directory import RunDirectory, compared_cameras, dataset_manifest
 from stages.runs.store import Artifact
 from stages.typing import UInt8Array
 
@@ -231,3 +232,30 @@ def test_a_dataset_keeps_cameras_by_light_and_an_added_picture_is_compared_so(tm
     )
     assert together.artifact is not None
     assert np.array_equal(compared_cameras(together.artifact), together.artifact.read("camid"))
+
+
+def test_pictures_added_to_a_dataset_without_cameras_by_light_are_compared_as_those_before(tmp_path: Path) -> None:
+    """Features of before have the norm and the whitening of their place: those of added pictures must have them, too."""
+    source, run = stored(tmp_path / "pictures", [False] * 40), RunDirectory(tmp_path / "run")
+    asked = IngestParameters(format="folder", height=24, width=16, camera_pattern="_c([0-9])", folder_identities=False)
+    ingest(run, source=source, parameters=asked)
+    stored(source, [True] * 40, first=100)
+    with pytest.warns(DbcWarning, match="40 of 80 pictures are grey.*evens that out in a new dataset"):
+        added = ingest(run, source=source, parameters=asked, add=True).artifact
+    assert added is not None
+    assert "compared_camid" not in added.names()
+    with pytest.raises(UsageError, match="`by_light=False` must be that of the run, True"):
+        ingest(run, source=source, parameters=asked.model_copy(update={"by_light": False}), add=True)
+
+
+def test_cameras_by_light_that_were_left_out_stay_out_of_what_is_added(tmp_path: Path) -> None:
+    source, run = stored(tmp_path / "pictures", [True, False, False, True] * 10), RunDirectory(tmp_path / "run")
+    asked = IngestParameters(format="folder", height=24, width=16, folder_identities=False)
+    with pytest.warns(DbcWarning, match="are grey"):
+        ingest(run, source=source, parameters=asked.model_copy(update={"by_light": False}))
+    stored(source, [True] * 4, first=100)
+    with pytest.warns(DbcWarning, match="are grey"):
+        added = ingest(run, source=source, parameters=asked, add=True).artifact
+    assert added is not None
+    assert not dataset_manifest(added).parameters.by_light
+    assert "compared_camid" not in added.names()

@@ -117,6 +117,16 @@ def test_a_place_tells_how_many_rows_its_file_takes(tmp_path: Path) -> None:
         assert (tmp_path / "group/images/c/1/0/0/0").stat().st_size == 8 * ROW_BYTES
 
 
+def test_rows_far_apart_are_read_while_they_are_written_and_no_chunk_between_is(tmp_path: Path) -> None:
+    rows, wanted = RNG.integers(0, 256, (40, *ROW), dtype=np.uint8), np.array([0, 3, 4, 33, 38, 39])
+    writer = Writer(tmp_path / "group")
+    with writer.stream("images", row_shape=ROW, dtype="uint8", max_rows=len(rows)) as stream:
+        stream.append(rows)
+    for shard in (1, 2, 3):
+        (tmp_path / f"group/images/c/{shard}/0/0/0").write_bytes(b"damaged")
+    assert np.array_equal(writer.rows("images")(wanted), rows[wanted])
+
+
 def test_the_checksum_is_the_published_one() -> None:
     # RFC 3720, B.4
     assert crc32c(bytes(32)) == 0x8A9136AA
