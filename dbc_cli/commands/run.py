@@ -216,7 +216,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     from dbc_cli.run_progress import RunProgress
     from stages.export.which_stage import ending_stage
     from stages.loop.forecast import Forecast
-    from stages.loop.plan import check_plan, planned_work
+    from stages.loop.plan import check_plan, planned_work, trained_beside_recipe
     from stages.loop.stopping import Stopping
     from stages.runs.run_directory import dataset_manifest
 
@@ -233,7 +233,14 @@ def run_plan(given: Given, plan: Plan) -> None:
     from stages.loop.run_stages import run_stages
     from stages.loop.watching import Watch
 
-    works = planned_work(plan, dataset_manifest(run.require("dataset")).summary)
+    data = dataset_manifest(run.require("dataset")).summary
+    works, beside = planned_work(plan, data), trained_beside_recipe(plan, data)
+    if beside and plan.merge.clusterer == "dbc":
+        stages = f"stage {beside[0]}" if len(beside) == 1 else f"stages {beside[0]} to {beside[-1]}"
+        recipe = given.get("recipe", DEFAULT_RECIPE)
+        given.note(
+            f"--epochs {given['epochs']} is for every stage: {stages}, too, which --recipe {recipe} leaves untrained"
+        )
     progress = RunProgress(works, Forecast(works), may_train=plan.trains and not plan.merge_only, told=given.told)
     context = replace(given.context(progress), tells_anew=True)
     watch = Watch(context, choice, waits=is_dry)

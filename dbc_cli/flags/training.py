@@ -48,7 +48,7 @@ RECIPE = (
 )
 TRAIN = (
     *RECIPE,
-    Flag("epochs", int, "Epochs of each stage.", "by recipe", TRAINING),
+    Flag("epochs", int, "Epochs of every stage, also where the recipe has none.", "by recipe", TRAINING),
     Flag("batch_size", int, "Images in each step.", "16", TRAINING),
     Flag("learning_rate", float, "Learning rate of the head.", "by recipe", TRAINING),
     Flag("backbone_rate", float, "Learning rate of the backbone, as a share of the head's.", "by recipe", TRAINING),

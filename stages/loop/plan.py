@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.choices import BAG_OF_WORDS, NO_WEIGHTS
@@ -80,6 +80,13 @@ def planned_work(plan: Plan, data: DatasetSummary) -> list[Work]:
         frames = (plan.train.get("frames") or VIDEO_FRAMES) if is_video else 1
         found.append(Work(stage, epochs * data.n_train * frames, data.n_images if has_new_weights else 0))
     return found if plan.n_clusters is None else [*found, Work(plan.last_stage + 1, 0, 0)]
+
+
+def trained_beside_recipe(plan: Plan, data: DatasetSummary) -> list[int]:
+    """The stages that `plan` trains because it gives `epochs`, and its recipe would not."""
+    by_recipe = replace(plan, train={name: value for name, value in plan.train.items() if name != "epochs"})
+    both = zip(planned_work(plan, data), planned_work(by_recipe, data), strict=True)
+    return [asked.stage for asked, said in both if asked.trained and not said.trained]
 
 
 def _epochs(plan: Plan, stage: int, data: DatasetSummary) -> int:

@@ -7,7 +7,7 @@ import pytest
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from schemas.summaries import DatasetSummary
 from stages.loop.forecast import TRAIN_PER_EXTRACT, Forecast
-from stages.loop.plan import Plan, Work, planned_work
+from stages.loop.plan import Plan, Work, planned_work, trained_beside_recipe
 
 WORKS = [Work(-1, 0, 100), Work(0, 0, 0), Work(1, 200, 100), Work(2, 200, 100)]
 
@@ -76,3 +76,12 @@ def test_the_work_is_that_of_the_recipe() -> None:
     assert {work.trained for work in planned_work(plan(train={"epochs": 0}), data())} == {0}
     video = planned_work(plan(train={"epochs": 1, "frames": 4}), data(900))
     assert video[1] == Work(0, 1200, 900)
+
+
+def test_stages_that_the_recipe_leaves_alone_are_told_if_epochs_are_given() -> None:
+    """Seen with faces: --epochs 4, which a warning asked for, trained ten stages in place of four, and did harm."""
+    assert trained_beside_recipe(plan(), data()) == []
+    assert trained_beside_recipe(plan(train={"epochs": 4}), data()) == [0, 1, 2, 3, 4, 5]
+    assert trained_beside_recipe(plan(train={"epochs": 4}, stage0_epochs=4), data()) == [1, 2, 3, 4, 5]
+    assert trained_beside_recipe(plan(train={"epochs": 4}, initial={"weights": "none"}), data()) == []
+    assert trained_beside_recipe(plan(train={"epochs": 4}, merge_only=True), data()) == []

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from stages.train.health import guessed_loss, is_as_guessing
+from stages.train.health import Health, guessed_loss, is_as_guessing
 from tests.tiny_training import tiny_parameters
 
 
@@ -28,3 +28,8 @@ def test_guessing_is_among_all_that_the_loss_knows(given: dict, n_clusters: int,
     assert found == (None if guessed is None else pytest.approx(guessed))
     assert is_as_guessing(3.9, found) == (guessed is not None and guessed < 3.95)
     assert not is_as_guessing(None, found)
+
+
+def test_what_learned_nothing_is_told_what_to_try_and_what_there_was_before() -> None:
+    (told,) = Health(guessed=math.log(8), last_loss=2.1, feature_spread=0.5).warnings()
+    assert told.endswith("or merge what was there before it: dbc merge --n-clusters auto --from-stage init")
