@@ -35,12 +35,12 @@ def _score(measures: Sequence[StageMeasures]) -> Float64Array:
 
 def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
     # features of before any training have the score of the first stage, to the last bit
-    return most_separate(measures, score == newest_near_best(measures, score, share=NEARLY, is_to_rise=True))
+    return most_separate(measures, score == newest_near_best(measures, score, share=NEARLY))
 
 
 RULE = Rule(
     description="the newest trained features that, merged anew, give within a twentieth of the best silhouette counting only "
-    "other cameras, or those of before training if they are best, or all are below 0.1 and none clearly better; "
+    "other cameras, or those of before training if none is better by the error; "
     "not if their neighbours keep to one camera more than at the first stage, or they are best in twice the clusters; of the "
     "stages that have them, the largest cluster-silhouette",
     needs="known cameras, at least two",

@@ -44,11 +44,13 @@ def test_each_rule_takes_the_stage_that_its_measure_points_at() -> None:
         ([0.1, 0.4, 0.37], [0.0, 0.9, 0.1], 3),
         ([0.1, 0.4, 0.35], [0.0, 0.2, 0.9], 2),
         ([0.4, 0.4, 0.4], [0.1, 0.3, 0.2], 2),
+        ([0.39, 0.42, 0.38], [0.1, 0.3, 0.2], 2),  # newer ones are below those of before training
         ([0.1, 0.4, 0.4, 0.2], [0.9, 0.1, 0.3, 0.9], 3),
         ([-0.5, -0.47, -0.6], [0.1, 0.2, 0.3], 2),
         ([-0.5, -0.48, -0.6], [0.1, 0.2, 0.3], 1),  # weak, and within the error of 100 samples
         ([0.05, 0.07, 0.065], [0.1, 0.3, 0.2], 1),
-        ([0.05, 0.08, 0.076], [0.1, 0.3, 0.2], 3),
+        ([0.05, 0.08, 0.076], [0.1, 0.3, 0.2], 1),  # weak, and not twice as good
+        ([0.03, 0.08, 0.076], [0.1, 0.3, 0.2], 3),
         ([NAN, 0.4, 0.5], [0.9, 0.1, NAN], 2),
     ],
 )
@@ -65,9 +67,10 @@ def test_the_newest_features_near_the_best_are_chosen_and_of_their_stages_the_on
         ([0.1, 0.2, 0.196], 3),  # newer features, about as good
         ([0.1, 0.2, 0.18], 2),
         ([0.1, 0.1, 0.099], 2),  # features of before training, handed on, are best: not left for newer ones
-        ([0.1, 0.098, 0.101], 3),
-        ([0.1, 0.1, 0.104], 3),
-        ([0.05, 0.07, 0.068], 1),  # weak, and within the error of 100 samples
+        ([0.1, 0.098, 0.101], 1),  # within the error of 100 samples
+        ([0.1, 0.1, 0.124], 2),
+        ([0.1, 0.1, 0.126], 3),
+        ([0.05, 0.07, 0.068], 1),
         ([0.05, 0.08, 0.077], 3),
     ],
 )
@@ -125,9 +128,10 @@ def starting(separation: float, cluster_silhouette: float, **figures: float) -> 
     return StageMeasures(-1, 100, 1.0, NAN, cluster_silhouette, separation=separation, **figures)
 
 
-def test_the_initial_stage_is_chosen_if_all_later_features_separate_clearly_less() -> None:
+def test_the_initial_stage_is_chosen_unless_later_features_separate_better_by_the_error() -> None:
     assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.35])]) == -1
-    assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.37])]) == 2
+    assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.41])]) == -1
+    assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.43])]) == 2
 
 
 def test_features_that_separate_hardly_at_all_are_left_alone_unless_training_clearly_helped() -> None:
@@ -138,8 +142,12 @@ def test_features_that_separate_hardly_at_all_are_left_alone_unless_training_cle
         "stage init, 139 clusters, has the features of before training, which the best (0.057) are not clearly above in "
         "separation, 0.042"
     )
-    assert choose([replace(lions[0], n_clusters=1390), *lions[1:]]) == 2
-    assert choose([replace(each, separation=each.separation + 0.1) for each in lions]) == 2
+    # more samples tell smaller differences, but training fits the clusters that are measured
+    many = [replace(lions[0], n_clusters=1390), *lions[1:]]
+    assert choose(many) == -1
+    assert choose([replace(each, separation=each.separation + 0.1) for each in many]) == 2
+    # ears, 999: mAP 0.152 before, 0.094 after
+    assert choose([replace(lions[0], separation=0.073, n_clusters=999), *stages(separation=[0.09, 0.114])]) == -1
 
 
 @pytest.mark.parametrize("rule", ["separation", "across_cameras"])
@@ -228,7 +236,7 @@ def test_features_trained_on_half_of_the_clusters_that_they_ask_for_are_not_chos
 
 
 def test_the_error_is_of_as_many_samples_as_silhouettes_are_of() -> None:
-    lions = [replace(starting(0.042, 0.04), n_clusters=60_000), *stages(separation=[0.05, 0.0454])]
+    lions = [replace(starting(0.342, 0.04), n_clusters=60_000), *stages(separation=[0.35, 0.3454])]
     assert standard_error(lions) == pytest.approx(0.25 / 5000**0.5)
-    assert choose([lions[0], replace(lions[2], separation=0.0454)]) == -1
-    assert choose([lions[0], replace(lions[2], separation=0.0456)]) == 2
+    assert choose([lions[0], replace(lions[2], separation=0.3454)]) == -1
+    assert choose([lions[0], replace(lions[2], separation=0.3456)]) == 2
