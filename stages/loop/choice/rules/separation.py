@@ -23,9 +23,9 @@ def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
 
 
 RULE = Rule(
-    description="the newest whitened features that, merged anew, separate clusters within a tenth of the best, or those of "
-    "before training if none is better by the error, or all are below 0.12 and none twice as good; of the stages that have "
-    "them, the one with the largest cluster-silhouette",
+    description="the newest trained features, whitened, that, merged anew, separate clusters within a tenth of the best, or "
+    "those of before training if none is better by the error (any rise, of fewer than 100 samples), or all are below 0.12 "
+    "and none twice as good; of the stages that have them, the one with the largest cluster-silhouette",
     needs="stages merged by `criterion='dbc'` on features whitened by `whiten`",
     score=lambda measures: of_features(measures, "separation"),
     choose=_choose,

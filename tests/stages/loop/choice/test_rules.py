@@ -134,6 +134,13 @@ def test_the_initial_stage_is_chosen_unless_later_features_separate_better_by_th
     assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.43])]) == 2
 
 
+def test_of_few_samples_any_rise_is_enough_where_individuals_are_told_apart() -> None:
+    toys = [replace(starting(0.19, 0.1), n_clusters=60), *stages(separation=[0.2, 0.22])]
+    assert choose(toys) == 2
+    assert choose([replace(toys[0], n_clusters=101), *stages(separation=[0.2, 0.21])]) == -1
+    assert choose([toys[0], *stages(separation=[0.18, 0.17])]) == -1
+
+
 def test_features_that_separate_hardly_at_all_are_left_alone_unless_training_clearly_helped() -> None:
     # faces of lions, 139: mAP 0.359 before, 0.278 to 0.316 after
     lions = [replace(starting(0.042, 0.04), n_clusters=139), *stages(separation=[0.05, 0.057])]
