@@ -143,7 +143,7 @@ def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: 
     error = standard_error(measures)
     if abs(after - before) < error:
         return f"a difference within the error of {n_measured(measures)} samples, about {error:.3f}"
-    if helped and is_hardly_better(before, after):
+    if after > before and is_hardly_better(before, after):
         return "and clusters of either hold together hardly at all"
     if helped and stage in guessing:
         return "but the loss there is as high as that of guessing"

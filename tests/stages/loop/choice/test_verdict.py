@@ -291,3 +291,15 @@ def test_before_the_first_merge_there_is_no_verdict() -> None:
     assert verdict([]) is None
     assert verdict(HELPED[:1]) is None
     assert "check clusters by eye" in judged([replace(HELPED[3], likely_clusters=None)]).line
+
+
+def test_that_weak_features_are_not_twice_as_good_is_no_harm() -> None:
+    plain = [replace(each, across_cameras=NAN, camera_mixing=NAN, n_clusters=999) for each in HELPED]
+    ears = [replace(plain[0], separation=0.073), replace(plain[3], separation=0.114, n_clusters=108)]
+    found = judged(ears)
+    assert (found.chosen, found.helped, found.warnings) == (-1, None, ())
+    assert found.line.startswith(
+        "Whether training helped cannot be told without identities: separation 0.114 at stage 9, 0.073 at stage init, and "
+        "clusters of either hold together hardly at all, so features are taken as they were before it. "
+    )
+    assert judged([ears[0], replace(ears[1], separation=0.06)]).helped is False
