@@ -62,7 +62,7 @@ INGEST = (
         "by_light",
         bool,
         "Compare grey (infrared) and coloured pictures of a camera as of two.",
-        "--by-light",
+        "True",
         READING,
         spelled="--by-light/--no-by-light",
     ),

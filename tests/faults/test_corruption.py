@@ -30,8 +30,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for place, shift in (("first", 0), ("second", 100)):
         for number in range(18):
-            # two and two are much alike
+            # two and two are much alike, and some are grey
             pixels = np.random.default_rng(shift + number // 2).integers(0, 200, (32, 16, 3), dtype=np.uint8)
+            pixels = pixels[..., :1].repeat(3, axis=2) if number < 6 else pixels
             file = folder / place / "crops" / f"{number}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels + np.uint8(number % 2)).save(file)
