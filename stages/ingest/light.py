@@ -143,7 +143,7 @@ def told_light(dataset: Artifact) -> tuple[list[str], list[str]]:
         else:
             warnings.append(
                 f"{grey}: features may keep them apart from coloured ones, so that an individual counts twice; "
-                "`by_light=True`, the default, evens that out in a new dataset"
+                "`by_light=True`, the default, evens that out in a new dataset: dbc ingest --new-dataset"
             )
     return notes, warnings
 

@@ -76,6 +76,7 @@ def asked_merge(
     if n_clusters != AS_FEATURES_ASK:
         require_fewer_clusters(n_clusters, dataset_manifest(run.require("dataset")).summary.n_train)
     compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
+    is_chosen = from_stage is None
     if from_stage is None and stage is not None:
         from_stage = stage - 1
     elif from_stage is None:
@@ -97,6 +98,8 @@ def asked_merge(
     # a stage that was not trained may have none of its own
     newest = run.newest_up_to("features", from_stage)
     of = from_stage if newest is None else features_manifest(newest).summary.stage
+    if is_chosen and of > 0:
+        told += f"; dbc merge --n-clusters {n_clusters} --from-stage init merges those of before training, to compare"
     context.reporter.note(
         f"merging the features of stage {stage_label(of)} to {n_clusters} clusters, as stage {stage}{told}"
     )
