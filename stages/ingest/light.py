@@ -38,9 +38,11 @@ _AT_ONCE = 100
 
 Pictures = Callable[[Int64Array], UInt8Array]
 """Gives the images (n, H, W, 3) at ascending places (n,)."""
+Kinds = tuple[BoolArray, BoolArray, BoolArray]
+"""Whether each image is grey, whether coloured, and whether black."""
 
 
-def grey_coloured_black(pictures: Pictures, places: Int64Array) -> tuple[BoolArray, BoolArray, BoolArray]:
+def grey_coloured_black(pictures: Pictures, places: Int64Array) -> Kinds:
     """Whether each of the `pictures` at `places` (n,) is grey, whether coloured, and whether black.
 
     It is neither grey nor coloured if hardly a pixel counts: those that are dark, or like a corner, as a border that pads it
@@ -77,8 +79,10 @@ def _differ(values: UInt8Array, corner: int) -> BoolArray:
 
 def cameras_by_light(
     pictures: Pictures, first: Int64Array, camid: Int32Array, split: UInt8Array, before: Artifact | None = None
-) -> Int32Array | None:
+) -> tuple[Int32Array | None, Kinds]:
     """The camera (n,) that each sample is compared as of if cameras took grey `pictures` and coloured ones; None if not.
+
+    And of what kind the first samples, `MOST_LOOKED_AT` at most, are.
 
     `first` (n,) are the places of the first image of each sample. Those of the rarer kind among the train samples share one
     camera, so that enough are there to even out what its light does; the others keep theirs, `camid` (n,), or share one too
@@ -86,15 +90,15 @@ def cameras_by_light(
     """
     # features that were there before are of cameras as they were then
     has_own = None if before is None else _have_own(before)
-    n = min(len(first), MOST_LOOKED_AT)
-    if not (_took_both(camid, *grey_coloured_black(pictures, first[:n])[:2]) if has_own is None else has_own.any()):
-        return None
+    kinds = grey_coloured_black(pictures, first[:MOST_LOOKED_AT])
+    if not (_took_both(camid, *kinds[:2]) if has_own is None else has_own.any()):
+        return None, kinds
     is_grey = grey_coloured_black(pictures, first)[0]
     if has_own is None:
         train = camid[split == TRAIN]
         has_own = np.full(2, took_few(train) or bool((train == UNKNOWN).all()))
         has_own[int(2 * int(is_grey[split == TRAIN].sum()) <= len(train))] = True
-    return _by_kind(camid, is_grey, has_own)
+    return _by_kind(camid, is_grey, has_own), kinds
 
 
 def camera_of_pictures(dataset: Artifact, pictures: UInt8Array, camid: int) -> Int32Array:
@@ -115,16 +119,19 @@ def _by_kind(camid: Int32Array, is_grey: BoolArray, has_own: BoolArray) -> Int32
     return cameras
 
 
-def of_samples(dataset: Artifact, samples: Int64Array) -> tuple[BoolArray, BoolArray, BoolArray]:
+def of_samples(dataset: Artifact, samples: Int64Array) -> Kinds:
     """`grey_coloured_black` of the first images of `samples` (n,), as they are stored."""
     return grey_coloured_black(dataset.rows("images").__getitem__, dataset.read("frame_start")[:-1][samples])
 
 
-def told_light(dataset: Artifact) -> tuple[list[str], list[str]]:
-    """Notes and warnings: if pictures of `dataset` are black, and if cameras took a good part in grey, others in colour."""
+def told_light(dataset: Artifact, kinds: Kinds | None = None) -> tuple[list[str], list[str]]:
+    """Notes and warnings: if pictures of `dataset` are black, and if cameras took a good part in grey, others in colour.
+
+    `kinds` are those of its first samples, if they are known already.
+    """
     n_samples = len(dataset.read("camid"))
     n = min(n_samples, MOST_LOOKED_AT)
-    is_grey, is_coloured, is_black = of_samples(dataset, np.arange(n))
+    is_grey, is_coloured, is_black = of_samples(dataset, np.arange(n)) if kinds is None else kinds
     of = f"of {n} pictures{' looked at' if n_samples > n else ''}"
     notes: list[str] = []
     warnings: list[str] = []

@@ -26,7 +26,7 @@ from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
 from stages.ingest.formats.names import shown
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures, told_queries
-from stages.ingest.light import cameras_by_light, told_light
+from stages.ingest.light import Kinds, cameras_by_light, told_light
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
 from stages.ingest.synthetic import synthetic_samples
@@ -98,6 +98,7 @@ def ingest(
     remarks = _report(images, findings, leaks, context.reporter)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
+    seen: list[Kinds] = []
     request = Request(
         kind="dataset",
         stage=0,
@@ -126,7 +127,7 @@ def ingest(
             kept, summary = anonymous(kept, summary)
         _write_table(writer, kept, written)
         if parameters.by_light:
-            _write_cameras_by_light(writer, kept, before)
+            seen.append(_write_cameras_by_light(writer, kept, before))
         execution = Execution(backend="pillow", device="cpu", workers=n_workers)
         return Computed(summary, execution, notes=() if parameters.anonymize else remarks)
 
@@ -137,7 +138,7 @@ def ingest(
     outcome = _without_idle(outcome, is_drawn=source is None, findings=findings)
     if outcome.artifact is not None:
         _keep_digests(outcome.artifact, images, good, is_anonymous=parameters.anonymize)
-        _tell(*told_light(outcome.artifact), context.reporter)
+        _tell(*told_light(outcome.artifact, *seen), context.reporter)
     if before is not None and outcome.artifact != before:
         context.reporter.note(
             "`dbc assign` gives the new pictures the nearest of the clusters there are; `dbc run` makes all stages of all anew"
@@ -315,12 +316,14 @@ def _write_table(writer: Writer, samples: Samples, written: Written) -> None:
             writer.array("source_box", unpadded)
 
 
-def _write_cameras_by_light(writer: Writer, samples: Samples, before: Artifact | None) -> None:
-    cameras = cameras_by_light(
+def _write_cameras_by_light(writer: Writer, samples: Samples, before: Artifact | None) -> Kinds:
+    """The kinds of the first samples."""
+    cameras, kinds = cameras_by_light(
         writer.rows("images"), samples.frame_start[:-1], samples.camid, samples.split, before=before
     )
     if cameras is not None:
         writer.array("compared_camid", cameras)
+    return kinds
 
 
 def _summary(

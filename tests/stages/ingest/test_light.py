@@ -164,7 +164,7 @@ def test_a_coloured_strip_of_the_camera_does_not_hide_infrared(edge: slice) -> N
 def by_light(
     is_grey: Sequence[bool], camid: Sequence[int], *, split: Sequence[int] = (), before: Artifact | None = None
 ) -> list[int] | None:
-    found = cameras_by_light(
+    found, _ = cameras_by_light(
         pictures(is_grey).__getitem__,
         np.arange(len(is_grey)),
         np.array(camid, dtype=np.int32),
