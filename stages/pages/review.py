@@ -114,18 +114,17 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     book = AnswerBook(file, samples, np.concatenate([derived_pairs(reported.dataset).pairs, different]), same)
     tell_meant(book.found, reporter)
     parameters = clusters_manifest(clusters).parameters
-    last = merges_of(run, clusters, most=2)[-1:]
-    # computed anew: D of the stage may be of another normalizer, metric or criterion, and have a penalty for cameras
-    cuts = [distance_between(reported.features, sides.left, sides.right, parameters.lambda_) for sides in last]
+    merges, cut = merges_of(run, clusters, most=2), None
+    if merges:
+        # computed anew: D of the stage may be of another normalizer, metric or criterion, and have a penalty for cameras
+        cut = distance_between(reported.features, merges[-1].left, merges[-1].right, parameters.lambda_)
     start = reported.dataset.read("frame_start")
     images = np.concatenate([np.arange(start[sample], start[sample + 1]) for sample in reported.train])
     originals = Originals.of(reported.dataset, images.tolist(), reporter=reporter)
     groups = None
     if draws is None and not parameters.by_encounter:
         groups = groups_worth_a_look(reported.features, reported.labels, parameters.lambda_, reporter)
-    return Review(
-        reported, book, samples.names, parameters, max(cuts, default=None), draws, originals, groups, reporter
-    )
+    return Review(reported, book, samples.names, parameters, cut, draws, originals, groups, reporter)
 
 
 def static_page(review: Review, *, n_pairs: int, reporter: Reporter = SILENT) -> str:

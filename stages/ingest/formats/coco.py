@@ -51,15 +51,16 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     content = read_object(file)
     left_out = Counter[str]()
     unlisted: list[str] = []
-    annotations = _by_id(file, content, "annotations", needed="image_id").values()
-    findings.warnings += _told_annotations(annotations)
-    images = {str(image["id"]) for image in _by_id(file, content, "images", needed="file_name").values()}
-    if n_without := len(images - {str(row["image_id"]) for row in annotations}):
+    annotations = _by_id(file, content, "annotations", needed="image_id")
+    findings.warnings += _told_annotations(annotations.values())
+    images = _by_id(file, content, "images", needed="file_name")
+    if n_without := len(images.keys() - {str(row["image_id"]) for row in annotations.values()}):
         findings.notes.append(f"pictures without an annotation: {n_without}")
     if parameters.on_bad_image == "skip":
-        content = {**content, "annotations": [row for row in annotations if str(row["image_id"]) in images]}
-        left_out["of pictures that are not listed"] += len(annotations) - len(content["annotations"])
-    rows = _detections(file, root, content, left_out, unlisted, findings)
+        listed = {number: row for number, row in annotations.items() if str(row["image_id"]) in images}
+        left_out["of pictures that are not listed"] += len(annotations) - len(listed)
+        annotations = listed
+    rows = _detections(file, root, content, images, annotations, left_out, unlisted, findings)
     found = each_picture_once(rows, left_out, parameters)
     forget_json()
     if unlisted:
@@ -121,18 +122,21 @@ def _detections(
     file: Path,
     root: Path,
     content: Mapping[str, Any],
+    images: Mapping[str, dict[str, Any]],
+    annotations: Mapping[str, dict[str, Any]],
     left_out: Counter[str],
     unlisted: list[str],
     findings: Findings,
 ) -> Iterator[Detection]:
-    """The annotations of animals; others are counted in `left_out`. `unlisted` are those of a category that has no name."""
-    images = _by_id(file, content, "images", needed="file_name")
+    """The `annotations` of animals; others are counted in `left_out`. `unlisted` are those of a category that has no name.
+
+    `images` and `annotations` are the objects of `content` by their ids.
+    """
     videos = _videos(content)
     first = _first_frame(images, findings)
     are_told_apart = len(set(videos.values())) == len(videos)
     categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
     folder, absolute = _picture_folder(file, root, images), PurePosixPath(root.absolute().as_posix())
-    annotations = _by_id(file, content, "annotations", needed="image_id")
     name = shown(file)
     for number, annotation in annotations.items():
         origin = f"{name} annotation {number!r}"

@@ -94,6 +94,11 @@ def _refuse_no_table(file: Path) -> None:
         )
 
 
+def _as_source(file: Path) -> str:
+    """How to have a file beside pictures read that is a source of its own."""
+    return f"{plain(file.name)} says what is in pictures, and is not read: `dbc ingest {shown(file)}` reads it"
+
+
 def _unread_json(source: Path, formats: Collection[Format]) -> str:
     """What is the matter with the only JSON file of a folder that no format recognises; empty if there is no such file."""
     try:
@@ -105,7 +110,7 @@ def _unread_json(source: Path, formats: Collection[Format]) -> str:
     except DbcError as error:
         return f"not JSON, or not all of it: {plain(file.name)}" if isinstance(error, UsageError) else ""
     if any(each.recognise and each.recognise(file) for each in formats):
-        return f"{plain(file.name)} says what is in pictures, and is not read: `dbc ingest {shown(file)}` reads it"
+        return _as_source(file)
     return f"JSON of no format that is read here: {plain(file.name)}"
 
 
@@ -170,10 +175,7 @@ def _by_tables(source: Path, formats: Collection[Format], *, is_known: bool) -> 
     reasons = (
         f"no column path in {others}" if others else "",
         f"not in UTF-8: {unread}" if unread else "",
-        *(
-            f"{plain(file.name)} says what is in pictures, and is not read: `dbc ingest {shown(file)}` reads it"
-            for file in tables.of_programs
-        ),
+        *map(_as_source, tables.of_programs),
         "" if is_known else _unread_json(source, formats),
         f"XML that is not read: {first_names(xml)}" if xml and not is_known else "",
     )

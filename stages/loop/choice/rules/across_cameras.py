@@ -40,7 +40,7 @@ def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
 
 RULE = Rule(
     description="the newest trained features that, merged anew, give within a twentieth of the best silhouette counting only "
-    "other cameras, or those of before training if none is better by the error; "
+    "other cameras, or those of before training if none is better by the error (any rise, of fewer than 100 samples); "
     "not if their neighbours keep to one camera more than at the first stage, or they are best in twice the clusters; of the "
     "stages that have them, the largest cluster-silhouette",
     needs="known cameras, at least two",
