@@ -442,7 +442,8 @@ class EvaluateParameters(Parameters):
     With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017). `ids_digest` tells identities that
     came after the data set. `without_labels` leaves samples whose identity was given to the merge out of measures of clusters;
     `labels_digest` tells these labels where no clusters do, before the first merge. `without_distractors` leaves those that
-    are train samples out of measures of clusters.
+    are train samples out of measures of clusters. With `leave_one_out`, train samples are asked for among all others: there
+    are no queries.
     """
 
     added_later = MappingProxyType(
@@ -457,6 +458,7 @@ class EvaluateParameters(Parameters):
             "without_labels": False,
             "labels_digest": "",
             "without_distractors": False,
+            "leave_one_out": False,
         }
     )
 
@@ -471,6 +473,7 @@ class EvaluateParameters(Parameters):
     without_labels: bool = False
     labels_digest: str = ""
     without_distractors: bool = False
+    leave_one_out: bool = False
 
 
 class AssignParameters(Parameters):

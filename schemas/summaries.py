@@ -123,7 +123,8 @@ class ModelSummary(Summary):
 class MetricsSummary(Summary):
     """Retrieval and cluster figures, fractions rather than percentages; None if the data cannot give them.
 
-    `n_labelled` train samples have an identity that the merge was not told.
+    `n_labelled` train samples have an identity that the merge was not told. If the data has no queries (`leave_one_out`),
+    queries and gallery are train samples.
     `silhouette` and the two dispersions are in squared Euclidean distance of the features.
     """
 
@@ -135,6 +136,7 @@ class MetricsSummary(Summary):
     n_queries: int
     n_queries_left_out: int
     n_gallery: int
+    leave_one_out: bool = False
     rank1: float | None
     rank5: float | None
     rank10: float | None

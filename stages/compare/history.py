@@ -72,7 +72,8 @@ def of_other_clusters(run: RunDirectory, shown: Sequence[MetricsManifest]) -> li
 
 
 def _different(parameters: Sequence[EvaluateParameters]) -> list[str]:
-    names = EvaluateParameters.model_fields
+    # `leave_one_out` follows the data set, and identities that `ids` gave
+    names = [name for name in EvaluateParameters.model_fields if name != "leave_one_out"]
     return [name for name in names if len({str(getattr(each, name)) for each in parameters}) > 1]
 
 

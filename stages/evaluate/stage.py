@@ -24,7 +24,13 @@ from stages.errors import DbcError, UsageError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement, told_of_labelled, without_labels
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
-from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions, retrieval_of
+from stages.evaluate.retrieval.metrics import (
+    LEFT_OUT_QUERIES,
+    RetrievalMetrics,
+    RetrievalOptions,
+    leave_one_out,
+    retrieval_of,
+)
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
 from stages.features.camera_whitening import Whitenings
@@ -40,7 +46,7 @@ from stages.runs.next_stage import next_evaluate, require_call
 from stages.runs.run_directory import RunDirectory, compared_cameras, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import DISTRACTOR, GALLERY, QUERY, TRAIN, UNKNOWN
-from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
+from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 _RETRIEVAL = tuple(field.name for field in dataclasses.fields(RetrievalMetrics))
 SAMPLING_SEED = 0
@@ -76,7 +82,8 @@ def evaluate(
     """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
 
     Features are those of the stage or, if it was never extracted, the newest before; clusters those of the stage, single
-    samples at stage 0 and `init`. Identities that the merge was told as labels are not measured, unless
+    samples at stage 0 and `init`. Without queries, each train sample with an identity is asked for among all other train
+    samples. Identities that the merge was told as labels are not measured, unless
     `labels_are_clusters` of another program; single samples are measured as clusters made with `labels` are. Raises DbcError
     if they are missing or do not belong together.
     """
@@ -92,14 +99,19 @@ def evaluate(
     if clusters is None and labels is not None:
         given, _ = read_labels(labels, dataset)
         digest = hashlib.sha256(given.tobytes()).hexdigest()
-    has_distractors = ids is None and bool((dataset.read("pid")[dataset.read("split") == TRAIN] == DISTRACTOR).any())
-    more = {"without_labels": given is not None, "labels_digest": digest, "without_distractors": has_distractors}
-    parameters = parameters.model_copy(update=more)
-    known = None if ids is None else read_known_later(ids, dataset, newer_than(run, dataset))
-    if known is not None:
+    split, pid = dataset.read("split"), dataset.read("pid")
+    more = {
+        "without_labels": given is not None,
+        "labels_digest": digest,
+        "without_distractors": ids is None and bool((pid[split == TRAIN] == DISTRACTOR).any()),
+    }
+    if ids is not None:
+        known = read_known_later(ids, dataset, newer_than(run, dataset))
         # no note of the artifact, which another file that says the same finds again
         context.reporter.note(known.note)
-        parameters = parameters.model_copy(update={"ids_digest": known.digest})
+        pid, more["ids_digest"] = known.pid, known.digest
+    more["leave_one_out"] = not (split == QUERY).any() and bool((pid[split == TRAIN] > 0).any())
+    parameters = parameters.model_copy(update=more)
     request = Request(
         kind="metrics",
         stage=stage,
@@ -115,20 +127,18 @@ def evaluate(
         before = _same_before(run, stage, dataset, features, parameters)
         splits = (TRAIN, QUERY, GALLERY) if before is None else (TRAIN,)
         data = _read(dataset, features, clusters, parameters, splits=splits, memory_limit=context.memory_limit)
-        if known is not None:
-            data = replace(data, pid=known.pid)
+        data, is_train = replace(data, pid=pid), split == TRAIN
+        own_pid, n_told = without_labels(pid[is_train], given)
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             if before is None:
-                query, gallery = data.features.of_split[QUERY], data.features.of_split[GALLERY]
-                backend = namespace_for(device, n_products=float(len(query)) * gallery.size)
-                retrieval = _retrieval(data, parameters, backend)
+                of, rows = (TRAIN, TRAIN) if parameters.leave_one_out else (QUERY, GALLERY), data.features.of_split
+                backend = namespace_for(device, n_products=float(len(rows[of[0]])) * rows[of[1]].size)
+                retrieval = _retrieval(data, parameters, backend, own_pid > 0)
                 execution = Execution(backend=backend.library, device=backend.device)
             else:
                 retrieval, execution = before
             advance(1, "retrieval")
-            is_train = data.split == TRAIN
-            pid, n_told = without_labels(data.pid[is_train], given)
-            agreement = measure_agreement(data.labels, pid, data.camid[is_train])
+            agreement = measure_agreement(data.labels, own_pid, data.camid[is_train])
             advance(1, "clusters")
             generator = np.random.default_rng(SAMPLING_SEED)
             compactness = measure_compactness(data.features.of_split[TRAIN], data.labels, generator=generator)
@@ -136,7 +146,9 @@ def evaluate(
         for name in _RETRIEVAL:
             writer.array(name, getattr(retrieval, name))
         features_stage = features_manifest(features).summary.stage
-        summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
+        summary = _summary(
+            data, retrieval, agreement, compactness, parameters, stage=stage, features_stage=features_stage
+        )
         notes = (*broken, *data.features.notes, *_notes(data, retrieval, agreement, parameters, n_told))
         return Computed(summary, execution, notes=notes)
 
@@ -163,8 +175,11 @@ def _same_before(
 ) -> tuple[RetrievalMetrics, Execution] | None:
     """The retrieval of the stage before, if it is of the same features, handed on without training; None if not.
 
-    Retrieval is of the features alone, so it is the same. What cannot be read is measured.
+    Retrieval is of the features alone, so it is the same. What cannot be read is measured, and so are
+    train samples of which a merge was told some, maybe others than before.
     """
+    if parameters.leave_one_out and parameters.without_labels:
+        return None
     try:
         found, of = run.find("metrics", stage - 1), run.find("features", stage - 1)
         if found is None or of is None or found.manifest.parameters != parameters:
@@ -256,15 +271,30 @@ def measured_features(
     return MeasuredFeatures(rows, finding=finding)
 
 
-def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalMetrics:
+def _retrieval(
+    data: Evaluated, parameters: EvaluateParameters, backend: Backend, may_ask: BoolArray
+) -> RetrievalMetrics:
+    """Figures of queries in the gallery, or of train samples that `may_ask` (n_train, bool) among all train samples."""
     reranking = Reranking(k1=parameters.rerank_k1, k2=parameters.rerank_k2, lambda_=parameters.rerank_lambda)
+    options = RetrievalOptions(parameters.average_precision, reranking if parameters.rerank else None)
+    if parameters.leave_one_out:
+        is_train = data.split == TRAIN
+        return leave_one_out(
+            backend.asarray(data.features.of_split[TRAIN]),
+            is_query=may_ask,
+            pid=data.pid[is_train],
+            camid=data.camid[is_train],
+            encounter=None if data.encounter is None else data.encounter[is_train],
+            seed=SAMPLING_SEED,
+            options=options,
+        )
     return retrieval_of(
         *(backend.asarray(data.features.of_split[split]) for split in (QUERY, GALLERY)),
         split=data.split,
         pid=data.pid,
         camid=data.camid,
         encounter=data.encounter,
-        options=RetrievalOptions(parameters.average_precision, reranking if parameters.rerank else None),
+        options=options,
     )
 
 
@@ -272,16 +302,23 @@ def _notes(
     data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement, parameters: EvaluateParameters, n_told: int
 ) -> tuple[str, ...]:
     notes = []
-    n_ranked, k1 = int((data.split != TRAIN).sum()), parameters.rerank_k1
+    is_ranked = (data.split == TRAIN) == parameters.leave_one_out
+    n_ranked, k1 = int(is_ranked.sum()), parameters.rerank_k1
     if parameters.rerank and k1 >= n_ranked:
         notes.append(
             f"`rerank_k1={k1}` is not less than the {n_ranked} queries and gallery samples, so all are neighbours"
+        )
+    if parameters.leave_one_out:
+        drawn = f"{retrieval.n_queries} drawn" if retrieval.n_queries == LEFT_OUT_QUERIES else "each"
+        notes.append(
+            f"no queries, so CMC, mAP and mINP are by leaving one out: {drawn} of the train samples with identities is asked "
+            "for among all the others"
         )
     if retrieval.n_queries == 0:
         notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
     elif retrieval.n_valid == 0:
         notes.append(f"no CMC, mAP and mINP: {_why_no_match(data)}")
-    elif data.encounter is None and (data.camid[data.split != TRAIN] == UNKNOWN).all():
+    elif data.encounter is None and (data.camid[is_ranked] == UNKNOWN).all():
         notes.append(
             "no camera ids: a query ignores no gallery sample of its identity, so matches from its own camera count"
         )
@@ -301,6 +338,8 @@ def _notes(
 
 
 def _why_no_match(data: Evaluated) -> str:
+    if not (data.split == QUERY).any():
+        return f"no identity of a train sample is seen in another {_place(data)}, and its own does not count"
     query, gallery = ({*data.pid[data.split == split].tolist()} - {UNKNOWN, -1, 0} for split in (QUERY, GALLERY))
     for identities, place in ((query, "query"), (gallery, "gallery")):
         if not identities:
@@ -321,6 +360,7 @@ def _summary(
     retrieval: RetrievalMetrics,
     agreement: Agreement,
     compactness: Compactness,
+    parameters: EvaluateParameters,
     *,
     stage: int,
     features_stage: int,
@@ -347,7 +387,8 @@ def _summary(
         features_stage=features_stage,
         n_queries=retrieval.n_valid,
         n_queries_left_out=retrieval.n_left_out,
-        n_gallery=int((data.split == GALLERY).sum()),
+        n_gallery=int((data.split == (TRAIN if parameters.leave_one_out else GALLERY)).sum()),
+        leave_one_out=parameters.leave_one_out,
         cluster_sizes={str(size): count for size, count in sizes},
         camera=None if (finding := data.features.finding) is None else finding.summary(),
         **known,

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from stages.evaluate.retrieval.pairs import seen_at_once
-from stages.samples import GALLERY, QUERY
+from stages.samples import GALLERY, QUERY, TRAIN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 Group = Literal["best", "worst", "random"]
@@ -59,19 +59,22 @@ def ranked_lists(
     """The first `top` gallery entries of chosen queries, by inner product of `features` (n_samples, d), ties by index.
 
     As in the protocol of evaluation, entries of pid −1 and −2 are left out, and of the query's own pid those of its
-    own, known camera or encounter; without identities nothing is.
+    own, known camera or encounter; without identities nothing is. Without queries, train samples are both, and none is
+    found by itself.
     """
     queries, gallery = np.flatnonzero(split == QUERY), np.flatnonzero(split == GALLERY)
+    if not queries.size:
+        queries = gallery = np.flatnonzero(split == TRAIN)
     has_identities = bool((pid[gallery] >= 0).any())
     if has_identities:
         gallery = gallery[pid[gallery] >= 0]
     lists = []
     for group, number in chosen_queries(average_precision, each=each):
         row = int(queries[number])
-        entries = gallery
+        entries = gallery[gallery != row]
         if pid[row] > 0:
-            seen = None if encounter is None else (encounter[row], encounter[gallery])
-            entries = gallery[(pid[gallery] != pid[row]) | ~seen_at_once((camid[row], camid[gallery]), seen)]
+            seen = None if encounter is None else (encounter[row], encounter[entries])
+            entries = entries[(pid[entries] != pid[row]) | ~seen_at_once((camid[row], camid[entries]), seen)]
         similarity = features[entries] @ features[row]
         first = np.argsort(-similarity, kind="stable")[:top]
         found = entries[first]

@@ -37,11 +37,13 @@ def pid_pair_blocks(
     *,
     query_block: int,
     encounters: tuple[Int32Array, Int32Array] | None = None,
+    itself: Int64Array | None = None,
 ) -> Iterator[PidPairs]:
     """Blocks of at most `query_block` queries, together all queries whose positive pid the gallery has.
 
-    Of the entries of a query's pid, those of its camera and its encounter, if known, are ignored; the others are matches.
-    `encounters` are those of queries and gallery, (n_q) and (n_g) int32; None if none is known.
+    Of the entries of a query's pid, those of its camera and its encounter, if known, and the query itself are ignored; the
+    others are matches. `encounters` are those of queries and gallery, (n_q) and (n_g) int32; None if none is known. `itself`
+    (n_q, int64) is where each query is in the gallery; None if none is.
     """
     by_pid = np.argsort(gallery_pid, kind="stable")
     pids = gallery_pid[by_pid]
@@ -60,7 +62,10 @@ def pid_pair_blocks(
         column = np.concatenate([np.tile(c, n) for c, n in zip(columns, repeats, strict=True)])
         camids = query_camid[q][row], gallery_camid[column]
         seen = None if encounters is None else (encounters[0][q][row], encounters[1][column])
-        yield PidPairs(q, row, column, ~seen_at_once(camids, seen))
+        ignored = seen_at_once(camids, seen)
+        if itself is not None:
+            ignored |= itself[q][row] == column
+        yield PidPairs(q, row, column, ~ignored)
 
 
 def seen_at_once(camids: tuple[Int32Array, Int32Array], encounters: tuple[Int32Array, Int32Array] | None) -> BoolArray:

@@ -70,16 +70,21 @@ class Encoded:
         return np.asarray((1 - self.lambda_) * jaccard + self.lambda_ * distance)
 
 
-def encode(query: Array, gallery: Array, reranking: Reranking) -> Encoded:
-    """Encodings of `query` (n_q, d) and `gallery` (n_g, d), L2-normalised float32, among each other."""
+def encode(query: Array, gallery: Array, reranking: Reranking, *, itself: Int64Array | None = None) -> Encoded:
+    """Encodings of `query` (n_q, d) and `gallery` (n_g, d), L2-normalised float32, among each other.
+
+    `itself` (n_q, int64) is where each query is in the gallery, so that none is there twice; None if none is.
+    """
     xp: Any = array_namespace(query)
-    both = xp.concat([query, gallery])
+    both = xp.concat([query, gallery]) if itself is None else gallery
     n = both.shape[0]
     neighbours = nearest_neighbours(both, min(max(reranking.k1 + 1, reranking.k2), max(n, 1)))
     encoding = k_reciprocal_encoding(both, neighbours, k1=reranking.k1, k2=reranking.k2)
-    n_query = query.shape[0]
-    farthest = neighbours.farthest[:n_query]
-    return Encoded(query, gallery, encoding[:n_query], encoding[n_query:], farthest, reranking.lambda_)
+    queries, entries = (
+        (np.arange(query.shape[0]), np.arange(query.shape[0], n)) if itself is None else (itself, np.arange(n))
+    )
+    farthest = neighbours.farthest[queries]
+    return Encoded(query, gallery, encoding[queries], encoding[entries], farthest, reranking.lambda_)
 
 
 def reranked(encoded: Encoded, blocks: Iterable[PidPairs]) -> Iterator[tuple[PidPairs, Int64Array]]:
