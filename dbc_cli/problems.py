@@ -30,14 +30,8 @@ _OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 """How torch, CuPy, NumPy and the system say it."""
-_TO_LOWER = {
-    "dbc ingest": "lower --workers",
-    "dbc extract": "lower --batch-size",
-    "dbc train": "lower --batch-size, or give --cache store",
-    "dbc merge": "lower --memory-limit",
-    "dbc eval": "lower --memory-limit",
-}
-"""What takes less memory, by command."""
+_LOWERED = ("workers", "batch_size", "extract_batch_size", "memory_limit")
+"""What takes less memory if it is lower."""
 
 _MUST = {
     "int_parsing": "be a whole number",
@@ -186,7 +180,10 @@ def memory_problem(error: BaseException, command: str) -> str | None:
     told = next(
         (f" ({sentence})" for sentence in sentences if _OUT_OF_MEMORY.search(sentence)), f" ({text})" if text else ""
     )
-    ways = [] if isinstance(error, ImportError) else [_TO_LOWER.get(command, "lower --batch-size or --memory-limit")]
+    own = frozenset() if isinstance(error, ImportError) else _flags_of(command)
+    lowered = [f"--{DECLARED[name].key}" for name in _LOWERED if name in own]
+    ways = [f"lower {' or '.join(lowered)}"] if lowered else []
+    ways += ["give --cache none"] if "cache" in own else []
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     is_limited = limit != resource.RLIM_INFINITY and not is_gpu
     ways.append(f"raise the limit of {limit / 1e9:.1f} GB (ulimit -v)" if is_limited else "end other programs")

@@ -58,12 +58,12 @@ class Flag:
 
     @property
     def option(self) -> str:
-        """The flag as it is typed: `--merge-percent`, `--freeze/--no-freeze`."""
+        """The flag as it is typed: `--merge-percent`, `--mirror/--no-mirror`."""
         return self.spelled or f"--{self.name.rstrip('_').replace('_', '-')}"
 
     @property
     def key(self) -> str:
-        """The flag as `config.toml` spells it: `freeze` for `--freeze/--no-freeze`."""
+        """The flag as `config.toml` spells it: `mirror` for `--mirror/--no-mirror`."""
         return self.option.split("/")[0].removeprefix("--")
 
     @property

@@ -57,7 +57,6 @@ TRAIN = (
     Flag("warmup_epochs", float, "Epochs in which learning rates rise from 0.", "0", TRAINING),
     Flag("optimizer", Optimizer, "sgd (with Nesterov momentum) or adam.", "sgd", TRAINING),
     Flag("clip_norm", float, "Clip gradients to this norm, over all weights together.", "", TRAINING),
-    # this is the flag for batch norms; there is no --freeze-norm
     Flag(
         "norm_statistics",
         NormStatistics,

@@ -90,9 +90,10 @@ def test_failures_and_warnings_are_printed_with_flags(
         (MemoryError(), "merge", "out of memory on the host; lower --memory-limit"),
         (
             MemoryError("Unable to allocate 2.00 GiB for an array with shape (1,)"),
-            "eval",
+            "merge",
             "out of memory on the host (Unable to allocate 2.00 GiB for an array with shape (1,)); lower --memory-limit",
         ),
+        (MemoryError(), "ingest", "out of memory on the host; lower --workers"),
         (
             RuntimeError(
                 "[enforce fail at alloc_cpu.cpp:1] data. DefaultCPUAllocator: can't allocate memory: 8 bytes. Error"
@@ -105,12 +106,12 @@ def test_failures_and_warnings_are_printed_with_flags(
                 "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB"
             ),
             "train",
-            "out of memory on the GPU (CUDA out of memory); lower --batch-size, or give --cache store",
+            "out of memory on the GPU (CUDA out of memory); lower --batch-size, or give --cache none",
         ),
         (
             RuntimeError("CUDA error: out of memory"),
             "run",
-            "out of memory on the GPU (CUDA error: out of memory); lower --batch-size or --memory-limit",
+            "out of memory on the GPU (CUDA error: out of memory); lower --batch-size or --memory-limit, or give --cache none",
         ),
         (
             type("OutOfMemoryError", (MemoryError,), {"__module__": "cupy.cuda.memory"})("8 bytes"),
@@ -121,6 +122,10 @@ def test_failures_and_warnings_are_printed_with_flags(
 )
 def test_memory_that_runs_out_is_one_line_that_says_what_to_lower(error: Exception, command: str, told: str) -> None:
     assert memory_problem(error, f"dbc {command}") == f"{told}, or end other programs"
+
+
+def test_nothing_is_said_to_be_lowered_that_the_command_has_not() -> None:
+    assert memory_problem(MemoryError(), "dbc eval") == "out of memory on the host; end other programs"
 
 
 @pytest.mark.parametrize("kind", [ImportError, OSError])
