@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import get_args
-from unicodedata import normalize
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from stages.constraints.sample_names import sample_names
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import shown
+from stages.ingest.named_pictures import NamedPictures
 from stages.runs.kept_source import KeptSource, file_digest, read_source
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -91,12 +91,8 @@ class TrainSamples:
         self._place_of: list[int | None] = [int(p) if s == TRAIN else None for p, s in zip(place, split, strict=True)]
         self._own_names = names
         self._by_name = {name: sample for sample, name in enumerate(names)}
-        self._by_path: dict[str, list[int]] = {}
-        self._by_file: dict[str, list[int]] = {}
-        for sample, (start, stop) in enumerate(zip(frame_start[:-1].tolist(), frame_start[1:].tolist(), strict=True)):
-            for path in dict.fromkeys(paths[start:stop]):
-                self._by_path.setdefault(path, []).append(sample)
-                self._by_file.setdefault(path.rpartition("/")[2], []).append(sample)
+        self.pictures = NamedPictures(paths)
+        self._sample_of = np.repeat(np.arange(len(names)), np.diff(frame_start)).tolist()
         self._later = None if newest is None else TrainSamples(newest)
         self._dataset, self._frame_start = dataset, frame_start.tolist()
         self._before = [TrainSamples(each) for each in before]
@@ -114,16 +110,8 @@ class TrainSamples:
         if found is None and self._later is not None:
             self._later.place(name, at=at)
             return None
-        if found is None and name.replace("\\", "/") in self._by_path:
-            raise UsageError(
-                f"{at} names {shown(name)}, which is there with / in place of each backslash; write / in all paths"
-            )
         if found is None:
-            example = shown(self.names[0]) if self.names else "none"
-            raise UsageError(
-                f"{at} names {shown(name)}, which is no picture of the data set, such as {example}; give "
-                "paths as dbc export clusters lists them"
-            )
+            raise UsageError(f"{at} names {self.pictures.not_there(name, next(iter(self.names), None))}")
         if len(found) > 1:
             several = ", ".join(self._shown(sample) for sample in found[:3])
             raise UsageError(
@@ -133,10 +121,6 @@ class TrainSamples:
         if place is None:
             raise UsageError(f"{at} names {shown(name)}, which is no train picture; only those are clustered")
         return place
-
-    def is_also_in_folders(self, name: str) -> bool:
-        """Whether `name`, a file name alone, is the path of a picture, and other pictures have the same file name."""
-        return "/" not in name and name in self._by_path and len(self._by_file[name]) > len(self._by_path[name])
 
     def is_renamed(self, name: str) -> bool:
         """Whether no picture has this `name` now, and one of an earlier dataset is there by another."""
@@ -215,39 +199,21 @@ class TrainSamples:
         return found
 
     def _find(self, name: str) -> list[int] | None:
-        return self._named(name) or self._in_another_form(name)
-
-    def _named(self, name: str) -> list[int] | None:
         """The samples that `name` may mean: a path, a file name alone, or either with #n, the number of a box."""
         if name in self._by_name:
             return [self._by_name[name]]
-        found = self._by_path.get(name) or self._by_file.get(name)
+        paths = self.pictures.that_fit(name)
+        if paths:
+            return self._samples_in(paths)
         picture, _, box = name.rpartition("#")
-        if found is not None or not picture:
-            return found
-        boxes = self._by_path.get(picture) or self._by_file.get(picture) or []
+        paths = self.pictures.that_fit(picture)
+        boxes = [(sample, self._own_names[sample]) for sample in self._samples_in(paths)]
+        same = [sample for sample, own in boxes if own.rpartition("#")[2] == box]
         # a box that is alone in its picture has no number in its name
-        same = [sample for sample in boxes if self._own_names[sample].rpartition("#")[2] == box]
-        alone = [sample for sample in boxes if box == "1" and self._own_names[sample].endswith(picture)]
-        return same or alone or None
+        return same or [sample for sample, own in boxes if box == "1" and own in paths] or None
 
-    def _in_another_form(self, name: str) -> list[int] | None:
-        """The samples whose names are `name` in another of Unicode's forms, as other systems write them."""
-        if name.isascii():
-            return None
-        picture, mark, box = name.rpartition("#")
-        alike = [*self._by_form.get(normalize("NFC", name), ())]
-        alike += [each + mark + box for each in self._by_form.get(normalize("NFC", picture), ())]
-        return sorted({sample for each in alike for sample in self._named(each) or []}) or None
-
-    @cached_property
-    def _by_form(self) -> dict[str, list[str]]:
-        """The names of samples and pictures that are not ASCII, by their composed form."""
-        found: dict[str, list[str]] = {}
-        for name in dict.fromkeys([*self._by_name, *self._by_path, *self._by_file]):
-            if not name.isascii():
-                found.setdefault(normalize("NFC", name), []).append(name)
-        return found
+    def _samples_in(self, paths: Sequence[str]) -> list[int]:
+        return sorted({self._sample_of[image] for path in paths for image in self.pictures.images_of[path]})
 
     def _shown(self, sample: int) -> str:
         return shown(self._own_names[sample])
@@ -295,7 +261,7 @@ def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
         pairs[is_unsure & ~is_left_out],
         n_later=int(is_left_out.sum()) - n_gone,
         n_gone=n_gone,
-        alike=tuple(filter(samples.is_also_in_folders, names)),
+        alike=tuple(filter(samples.pictures.is_also_in_folders, names)),
         renamed=tuple(filter(samples.is_renamed, names)),
         reused=tuple(filter(samples.is_reused, names)),
     )

@@ -14,6 +14,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, shown, whole_number
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
+from stages.ingest.named_pictures import NamedPictures
 from stages.runs.source_names import BOX, places
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
@@ -53,10 +54,10 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     if all(name in table.cells for name in IDENTITIES):
         raise UsageError(f"{shown(file)} has the columns identity and pid, which may differ; keep one of them")
     paths = dataset.read("path").tolist()
-    pictures = _PicturesByPath(paths)
+    pictures = _Pictures(paths)
     text_of, lost = _texts(table, column, pictures, dataset)
-    added = _PicturesByPath([] if newest is None else newest.read("path").tolist())
-    later = [path for path in lost if not pictures.that_fit(path) and added.that_fit(path)]
+    added = _Pictures([] if newest is None else newest.read("path").tolist())
+    later = [path for path in lost if not pictures.fitting(path) and added.fitting(path)]
     left_out = f"pictures that were added after these clusters were made: {_counted(later)}" if later else ""
     if not text_of and later:
         raise UsageError(f"{shown(file)} names {left_out}; dbc run takes them")
@@ -92,30 +93,17 @@ def path_or_file_name(names: Sequence[str]) -> str:
     )
 
 
-class _PicturesByPath:
-    """The images of a data set by their paths."""
+class _Pictures(NamedPictures):
+    """The pictures of a data set, found by file name whatever folder a row gives, and what is wrong with rows."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths = paths
-        self._images_of: dict[str, list[int]] = {}
-        for image, path in enumerate(paths):
-            self._images_of.setdefault(path, []).append(image)
-        self._of_name: dict[str, list[str]] = {}
-        for path in self._images_of:
-            self._of_name.setdefault(path.rpartition("/")[2], []).append(path)
-
-    def that_fit(self, path: str) -> list[str]:
-        """The path itself, if there is a picture of it, else those of all pictures that have its file name."""
-        return [path] if path in self._images_of else self._of_name.get(path.rpartition("/")[2], [])
-
-    def is_also_in_folders(self, path: str) -> bool:
-        """Whether `path`, a file name alone, is the path of a picture, and other pictures have the same file name."""
-        return "/" not in path and path in self._images_of and len(self._of_name[path]) > 1
+    def fitting(self, path: str) -> list[str]:
+        """The paths of all pictures that `path` may mean."""
+        return self.that_fit(path, in_any_folder=True)
 
     def named(self, path: str) -> list[int]:
         """The images of the one picture that `path` means, none if there is no such picture, or several fit."""
-        fitting = self.that_fit(path)
-        return self._images_of[fitting[0]] if len(fitting) == 1 else []
+        fitting = self.fitting(path)
+        return self.images_of[fitting[0]] if len(fitting) == 1 else []
 
     def told_lost(self, paths: Iterable[str]) -> str:
         """What is to be said of the `paths` of rows that name none of the pictures, each kind after a semicolon."""
@@ -125,37 +113,33 @@ class _PicturesByPath:
         return "".join(f"; rows {kind}: {_counted(those)}" for kind, those in sorted(kinds.items()))
 
     def _why_lost(self, path: str) -> str:
-        if self.is_numbered(path):
+        if self._is_numbered(path):
             return f"that name a box by its number, left out ({_BY_PLACE})"
-        n_fitting = len(self.that_fit(path))
+        n_fitting = len(self.fitting(path))
         if n_fitting > 1:
             return "with a file name that several pictures have"
         return f"that name {'a box or frame that the data set has not' if n_fitting else 'no picture of the data set'}"
 
-    def is_numbered(self, path: str) -> bool:
+    def _is_numbered(self, path: str) -> bool:
         """Whether `path` is that of a picture and the number of one of its boxes, as in files of answers: `herd.jpg#1`."""
         picture, _, number = path.rpartition("#")
-        return number.isdecimal() and bool(self.that_fit(picture))
+        return number.isdecimal() and bool(self.fitting(picture))
 
     def why_none(self, path: str) -> str:
         """What is wrong with a table none of whose rows names a picture, `path` being the first."""
         as_listed = "give paths as dbc export clusters lists them"
-        fitting = self.that_fit(path)
+        fitting = self.fitting(path)
         if len(fitting) > 1:
             example = ", ".join(map(shown, fitting[:2]))
             return f"names {shown(path)}, which fits {len(fitting)} pictures of the data set, such as {example}; {as_listed}"
         if fitting:
             return f"names boxes or frames of {shown(path)} that the data set has not; {as_listed.replace('paths', 'them')}"
-        if self.is_numbered(path):
+        if self._is_numbered(path):
             return f"names a box by its number, as answers do: {shown(path)}; {_BY_PLACE}"
-        if "\\" in path and self.that_fit(path.replace("\\", "/")):
-            return f"names {shown(path)}, which is there with / in place of each backslash; write / in all paths"
-        return f"names no picture of the data set, such as {shown(self.paths[0])}; {as_listed}"
+        return f"names {self.not_there(path)}"
 
 
-def _texts(
-    table: CsvFile, column: str, pictures: _PicturesByPath, dataset: Artifact
-) -> tuple[dict[int, str], list[str]]:
+def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) -> tuple[dict[int, str], list[str]]:
     """The identity of images, by their place, without missing ones; and the paths of rows that name none, or several."""
     n_images = np.diff(dataset.read("frame_start"))
     sample_of = np.repeat(np.arange(len(n_images)), n_images).tolist()

@@ -9,6 +9,7 @@ import numpy as np
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import read_csv_file, read_header
 from stages.ingest.formats.names import shown
+from stages.ingest.named_pictures import NamedPictures
 from stages.runs.store import Artifact
 from stages.typing import Float32Array
 
@@ -18,8 +19,8 @@ _VALUES = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
 def read_attributes(file: Path, dataset: Artifact) -> Float32Array:
     """The attributes (n_samples, m) of every sample of `dataset`, in the order of the columns of `file`.
 
-    A sample is found by the path of its first image. UsageError, one line, for a value that is neither 0 nor 1, a sample that
-    the table does not name, and a table without attributes.
+    A sample is found by the path of its first image, or by its file name if no other has it. UsageError, one line, for a
+    value that is neither 0 nor 1, a sample that the table does not name, and a table without attributes.
     """
     names = [name for name in read_header(file) if name and name != "path"]
     if not names:
@@ -31,11 +32,14 @@ def read_attributes(file: Path, dataset: Artifact) -> Float32Array:
             if cell.lower() not in _VALUES:
                 raise UsageError(f"{table.at(row)}: {name} must be 0 or 1, got {shown(cell)}")
             values[row, column] = _VALUES[cell.lower()]
-    place: dict[str, int] = {}
-    for row, path in enumerate(table.cells["path"]):
-        if place.setdefault(path, row) != row:
-            raise UsageError(f"{table.at(row)} names {shown(path)}, as line {table.line[place[path]]}; keep one")
     first = dataset.read("path")[dataset.read("frame_start")[:-1]].tolist()
+    pictures = NamedPictures(first)
+    place: dict[str, int] = {}
+    for row, name in enumerate(table.cells["path"]):
+        fitting = pictures.that_fit(name)
+        path = fitting[0] if len(fitting) == 1 else name
+        if place.setdefault(path, row) != row:
+            raise UsageError(f"{table.at(row)} names {shown(name)}, as line {table.line[place[path]]}; keep one")
     missing = [path for path in first if path not in place]
     if missing:
         raise UsageError(f"{shown(file)} does not name {shown(missing[0])} ({len(missing)} such pictures); add it")

@@ -55,7 +55,7 @@ def test_labels_are_numbered_by_their_first_train_sample(tmp_path: Path) -> None
 def test_labels_of_no_train_picture_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gives no train picture an identity"):
         labels_of(tmp_path, "e.jpg,adam")
-    with pytest.raises(UsageError, match="names no picture of the data set"):
+    with pytest.raises(UsageError, match="which is no picture of the data set"):
         labels_of(tmp_path, "x.jpg,adam")
 
 

@@ -62,7 +62,7 @@ def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -
     ("text", "told"),
     [
         ("path,name\na/1.jpg,x\n", "no column 'identity'"),
-        ("path,identity\nz.jpg,x\n", "names no picture of the data set, such as 'b/1.jpg'"),
+        ("path,identity\nz.jpg,x\n", "names 'z.jpg', which is no picture of the data set, such as 'b/1.jpg'"),
         (
             "path,identity\n1.jpg,x\n",
             r"names '1.jpg', which fits 2 pictures .*, such as 'b/1.jpg', 'a/1.jpg'; give paths",
@@ -141,3 +141,14 @@ def test_boxes_by_their_number_are_told_with_the_columns_to_name_them_by(tmp_pat
         UsageError, match=r"names a box by its number, as answers do: 'a/1\.jpg#2'; give the path alone"
     ):
         known(tmp_path, "path,identity\na/1.jpg#2,Ada\n")
+
+
+def test_names_in_another_form_of_unicode_are_found_unless_two_pictures_differ_by_it_alone(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9.png", "cafe\u0301.png"
+    one = np.array([f"x/{composed}", "b.png"], dtype=object)
+    for name in (f"x/{apart}", apart, f"y/{apart}"):
+        found = known(tmp_path, f"path,identity\n{name},Ada\n", path=one, frame_start=np.arange(3))
+        assert found.pid.tolist() == [1, -2]
+    two = np.array([composed, apart], dtype=object)
+    found = known(tmp_path, f"path,identity\n{apart},Ada\n", path=two, frame_start=np.arange(3))
+    assert found.pid.tolist() == [-2, 1]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stages.errors import UsageError
+from stages.ingest.named_pictures import NamedPictures
 from stages.review.answer_book import AnswerBook
 
 NAMES = ["a.jpg", 'b "quoted", odd.jpg', "c.jpg", "ד.jpg", "e.jpg", "f.jpg"]
@@ -25,10 +26,12 @@ class Samples:
             raise UsageError(f"{at} names {name}")
         return NAMES.index(name)
 
-    def is_also_in_folders(self, name: str) -> bool:
+    pictures = NamedPictures(NAMES)
+
+    def is_renamed(self, name: str) -> bool:
         return False
 
-    is_renamed = is_reused = is_also_in_folders
+    is_reused = is_renamed
 
 
 def book(file: Path, apart: list[tuple[int, int]] | None = None) -> AnswerBook:
