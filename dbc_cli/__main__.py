@@ -23,9 +23,6 @@ On a busy machine two threads often share a core; then nobody can come while one
 training step costs the whole count. benchmarks/RESULTS.md has the times of counts from 0 to 100,000.
 """
 
-CACHES = {"CUPY_CACHE_DIR": ("~/.cupy", "kernel_cache"), "MPLCONFIGDIR": ("~/.config", "matplotlib")}
-"""Folders that libraries make as they are imported, in places below the user's home, and the variables that move them."""
-
 
 class Terminated(BaseException):
     """Raised on SIGTERM; the command ends as on Ctrl-C."""
@@ -66,7 +63,6 @@ def main() -> None:
         let_waiting_threads_sleep()
         # a lost process is told in a line of ours; torch would print the frames of its stack as well
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-        keep_caches_where_they_can_be_written()
         status = _main()
     except (KeyboardInterrupt, Terminated) as error:
         status = _report_interrupted("dbc", error)
@@ -80,35 +76,6 @@ def let_waiting_threads_sleep() -> None:
     """Set `PASSIVE_WAITING`, which OpenMP reads once, when torch loads; not if the user has chosen how it waits."""
     if not PASSIVE_WAITING.keys() & os.environ.keys():
         os.environ.update(PASSIVE_WAITING)
-
-
-def keep_caches_where_they_can_be_written() -> None:
-    """Move `CACHES` into the folder for temporary files if the user's home cannot be written, or is nowhere.
-
-    Without its folder CuPy cannot be imported, and Zarr imports it: no command would work.
-    """
-    for variable, (place, name) in CACHES.items():
-        home = os.path.expanduser(place)  # noqa: PTH111
-        # "~" stays if the user has no home: it would be a folder of that name in the working one
-        if variable in os.environ or (home != place and _is_own_folder(os.path.join(home, name))):  # noqa: PTH118
-            continue
-        own = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dbc-{os.getuid()}")  # noqa: PTH118, S108
-        folder = os.path.join(own, name)  # noqa: PTH118
-        if _is_own_folder(own) and _is_own_folder(folder):
-            os.environ[variable] = folder
-
-
-def _is_own_folder(folder: str) -> bool:
-    """Whether `folder`, made now, is this user's, is closed to writes by everybody, and can be written.
-
-    Code is loaded from it.
-    """
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
-        status = os.stat(folder)  # noqa: PTH116
-        return os.access(folder, os.W_OK) and status.st_uid == os.getuid() and not status.st_mode & 0o002
-    except OSError:
-        return False
 
 
 def _main() -> int:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.caches import keep_cache
 from stages.errors import DbcError, UsageError
 from stages.typing import Array
 
@@ -172,6 +173,8 @@ def _has_driver() -> bool:
 
 
 def _import_cupy() -> Any:
+    if "cupy" not in sys.modules:
+        keep_cache("CUPY_CACHE_DIR", ".cupy/kernel_cache")
     try:
         import cupy
     except ImportError:

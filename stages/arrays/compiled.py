@@ -15,6 +15,8 @@ from typing import Any
 import llvmlite.binding
 import numba
 
+from stages.caches import is_own, temporary_place
+
 _config: Any = numba.config
 
 
@@ -53,23 +55,12 @@ def cache_folder() -> Path:
     if _config.CACHE_DIR:
         places = [Path(_config.CACHE_DIR)]
     else:
-        places = [Path(tempfile.gettempdir()) / f"dbc-{os.getuid()}"]
+        places = [temporary_place()]
         # a user of a container may have no home at all
         with contextlib.suppress(RuntimeError):
             places.insert(0, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dbc")
-    found = next((place / name for place in places if _is_own(place) and _is_own(place / name)), None)
+    found = next((place / name for place in places if is_own(place) and is_own(place / name)), None)
     return found or Path(tempfile.mkdtemp(prefix="dbc-"))
-
-
-def _is_own(folder: Path) -> bool:
-    """Whether `folder`, made now, is this user's, is closed to writes by everybody, and takes files."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        with tempfile.TemporaryFile(dir=folder):
-            return status.st_uid == os.getuid() and not status.st_mode & 0o002
-    except OSError:
-        return False
 
 
 def _saved_alone(jit: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.stage_names import INIT_STAGE, stage_label
+from stages.caches import keep_cache
 from stages.output_files import all_or_nothing, write_whole
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Panel:
 
 def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
     """The panels, two in a row, over one legend, in which `ring` is the text for ringed points."""
+    keep_cache("MPLCONFIGDIR", ".config/matplotlib")
     from matplotlib.figure import Figure
 
     # of pictures without identities nothing may be known to draw
