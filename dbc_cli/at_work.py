@@ -6,7 +6,6 @@ import fcntl
 import os
 import re
 import shlex
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -76,7 +75,7 @@ def _join(file: Path, line: str) -> tuple[int | None, str | None]:
 def _may_work(line: str) -> bool:
     """Whether the process of `line` is there, or on another machine."""
     found = _PROCESS.search(line)
-    if found is None or found["machine"] != socket.gethostname():
+    if found is None or found["machine"] != os.uname().nodename:
         return True
     try:
         os.kill(int(found["number"]), 0)
@@ -91,4 +90,4 @@ def _about(arguments: tuple[str, ...]) -> str:
     """This command, for people: what was typed, its process and machine, and when it began."""
     typed = shlex.join(("dbc", *arguments))
     typed = typed if len(typed) <= 120 else f"{typed[:119]}…"
-    return f"{typed} (process {os.getpid()} on {socket.gethostname()}, since {datetime.now().astimezone():%d %b %H:%M})"
+    return f"{typed} (process {os.getpid()} on {os.uname().nodename}, since {datetime.now().astimezone():%d %b %H:%M})"

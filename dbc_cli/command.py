@@ -236,7 +236,7 @@ def command(
                 raise MemoryLimitError(error.found, WITHOUT_LIMIT) from error
 
         annotations: dict[str, Any] = {} if source is None else {"source": source}
-        annotations |= {flag.name: flag.annotation() for flag in flags}
+        annotations |= {flag.name: flag.annotation for flag in flags}
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [inspect.Parameter(n, keyword, annotation=a, default=None) for n, a in annotations.items()]
         invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

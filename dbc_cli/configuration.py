@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +57,8 @@ def configured(path: Path, command: str) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     if not os.path.lexists(path):
         return {}
+    import tomllib
+
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UsageError(f"{path} is no file; make it one, or move it away")

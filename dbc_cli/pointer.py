@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,7 +103,7 @@ def _job() -> tuple[str, ...]:
 
 def _may_come_back(job: tuple[str, ...]) -> bool:
     """Whether a process of `job` is there still, or on another machine."""
-    here = f" {socket.gethostname()}"
+    here = f" {os.uname().nodename}"
     return any(
         not name.endswith(here) or ((found := _process(name.partition(".")[0])) and found.name == name) for name in job
     )
@@ -122,6 +121,6 @@ def _process(number: str) -> _Process | None:
     try:
         # after the name of the program, which may hold anything
         fields = Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].decode().split()
-        return _Process(f"{number}.{fields[19]} {socket.gethostname()}", fields[1], fields[3], fields[4] != "0")
+        return _Process(f"{number}.{fields[19]} {os.uname().nodename}", fields[1], fields[3], fields[4] != "0")
     except (OSError, ValueError, IndexError):
         return None

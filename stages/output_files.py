@@ -7,7 +7,6 @@ import errno
 import fcntl
 import io
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
@@ -87,7 +86,7 @@ def require_writable(file: Path) -> None:
     """Raise DbcError if `file` could not be written: another is made beside it, and removed."""
     with alone_in_writing(file):
         target = Path(os.path.realpath(file))
-        part = target.with_name(f".{target.name[:100]}.writing-{secrets.token_hex(8)}")
+        part = target.with_name(f".{target.name[:100]}.writing-{os.urandom(8).hex()}")
         try:
             part.write_bytes(b"\n")
             part.unlink()
@@ -144,7 +143,7 @@ def replace_whole(file: Path, write: Callable[[Path], object]) -> None:
     """Have `write` fill a file beside `file`, then rename it to that; a link is followed. OSError if that fails."""
     target = Path(os.path.realpath(file))
     prefix = f".{target.name[:100]}.writing-"
-    part = target.with_name(f"{prefix}{secrets.token_hex(8)}")
+    part = target.with_name(f"{prefix}{os.urandom(8).hex()}")
     is_new = not target.exists()
     for folder in [each for each in target.parents if not each.exists()][::-1]:
         on_failure(folder.rmdir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import UnionType
 from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
@@ -88,8 +89,9 @@ class Flag:
         if isinstance(value, int | float) and self.most is not None and value > self.most:
             raise UsageError(f"--{self.key} must be at most {self.most}, got {value}")
 
+    @cached_property
     def annotation(self) -> Any:
-        """The annotated type that Typer reads."""
+        """The annotated type that Typer reads; many commands share a flag."""
         is_long = len("|".join(self.choices)) > _LONGEST_METAVAR
         metavar = self.key.upper() if is_long else self.metavar
         text = f"{self.help} One of {', '.join(self.choices)}." if is_long else self.help
