@@ -6,10 +6,11 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.listing import NAMED, lost_files
+from stages.ingest.formats.listing import NAMED, LostFiles, lost_files
 from stages.ingest.formats.names import (
     counted,
     doubts,
@@ -33,7 +34,7 @@ from stages.ingest.formats.names import (
 from stages.ingest.formats.numbers import NO_NUMBER
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
 from stages.ingest.formats.splits import own_splits
-from stages.samples import SPLIT_NAMES, UNKNOWN, Samples
+from stages.samples import DISTRACTOR, JUNK, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
 
 PIXELS_MEANT = 2
@@ -51,6 +52,9 @@ _NAMES_TOLD = 5
 _KINDS_TOLD = 4
 """Ways of writing a time that cannot be read, of which the first time is told."""
 
+MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
+"""What rows of the gallery may be marked as, and the pid that says so."""
+
 _UNNAMED = frozenset({"", "animal", "0"})
 """Categories that say nothing: what an export writes for all of them, and the first class of YOLO without names."""
 
@@ -62,9 +66,9 @@ class Detection(NamedTuple):
     from 0; of pictures in a sequence `frame` is their number in it. `box` is left, top, width and height: in pixels of the
     picture as it is shown, or in shares of its size (0 to 1) if `is_relative`; None is the whole picture. `tracklet` names
     the boxes that one sample is made of, and is no tracklet's of another sequence. Texts that are missing words count as
-    not said. `split` is `TRAIN`, `QUERY` or `GALLERY`, for all rows or for none. `size` is the width and height of the picture
-    that a box in pixels is of, as the source says them. `origin` begins errors about the row:
-    `boxes.json image 3 detection 2`.
+    not said. `split` is `TRAIN`, `QUERY` or `GALLERY`, for all rows or for none. `mark` is one of `MARKS` or empty, and goes
+    before the identity. `size` is the width and height of the picture that a box in pixels is of, as the source says them.
+    `origin` begins errors about the row: `boxes.json image 3 detection 2`.
     """
 
     path: str
@@ -81,6 +85,7 @@ class Detection(NamedTuple):
     encounter: str = ""
     view: str = ""
     split: int | None = None
+    mark: str = ""
     size: tuple[float, float] | None = None
 
     @property
@@ -90,42 +95,50 @@ class Detection(NamedTuple):
 
 
 def samples_of(
-    detections: Iterable[Detection], *, source: Path, root: Path, parameters: IngestParameters, findings: Findings
+    detections: Iterable[Detection],
+    *,
+    source: Path,
+    root: Path,
+    parameters: IngestParameters,
+    findings: Findings,
+    listed: Set[str] | None = None,
 ) -> Samples:
     """The samples of rows of the table `source`, whose pictures lie under `root`, in order of picture, frame and box.
 
     Rows below `min_confidence` or of other categories, and boxes without area, are left out and counted. Every other row is
-    a sample, or those of one tracklet are, in order of frame, time and path. Splits are drawn by identity if no row has one.
-    Boxes of a larger or smaller copy of the picture, as the `size` says, become shares of it, and are told.
-    Other files do not count as left out: a table of boxes lists what is meant.
+    a sample, or those of one tracklet and split are, in order of frame, time and path. Splits are drawn by identity if no row
+    has one. Boxes of a larger or smaller copy of the picture, as the `size` says, become shares of it, and are told.
+    Other files do not count as left out: a table of boxes lists what is meant. But rows of whole pictures, all of which are
+    `listed`, are alone in theirs and their tracklets in order of frame and path, and files beside them do count.
     Raises `UsageError`, which names the row, for a box outside its picture or of negative size (left out and counted if bad
     images are skipped), a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or
-    splits, or with two boxes in one frame; and if no row is left.
+    marks, or with two boxes in one frame; and if no row is left.
     """
     rows = list(_taken(detections, parameters, findings))
     if not rows:
         why = f": {counted(findings.boxes)}" if findings.boxes else ""
         raise UsageError(
-            f"{shown(source)} has no box to take{why}; lower `min_confidence`, name another `category`, or give another file"
+            f"{shown(source)} has no {'box' if listed is None else 'row'} to take{why}; lower `min_confidence`, name another "
+            "`category`, or give another file"
         )
     rows.sort(key=lambda row: row.place)
     _check_pixels(rows, findings)
-    rows = _without_copies(rows, parameters, findings)
-    n_lost = _check_files(rows, root, parameters)
+    rows = _without_copies(rows, parameters, findings, are_alone=listed is not None)
+    lost = _lost(rows, root, parameters, listed or ())
     rows = _of_size(rows, root, findings)
     rows = _without_twins(list(_named(rows, root, parameters, findings)), parameters, findings)
-    groups = _groups(rows)
-    samples = _table(rows, groups, parameters, findings)
+    samples = _table(rows, _groups(rows, by_path=listed is not None), parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
-    without = f", of which {n_lost} do not exist" if n_lost else ""
+    without = f", of which {len(lost.places)} do not exist and are left out" if lost.places else ""
     without += f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
     kind = "boxes" if len(samples.box) else "images"
     tracks = f" in {len(samples)} samples" if len(samples) < len(rows) else ""
-    findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{tracks}{without}")
+    if listed is None or without:
+        findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{tracks}{without}")
     n_whole = sum(row.box is None for row in rows)
     if 0 < n_whole < len(rows):
         findings.notes.append(f"rows without a box, taken for whole pictures: {n_whole}")
-    findings.left_out = Counter()
+    findings.left_out = Counter() if listed is None else lost.beside
     return samples
 
 
@@ -237,25 +250,31 @@ def _check_pixels(rows: Sequence[Detection], findings: Findings) -> None:
     )
 
 
-def _without_copies(rows: Sequence[Detection], parameters: IngestParameters, findings: Findings) -> list[Detection]:
+def _without_copies(
+    rows: Sequence[Detection], parameters: IngestParameters, findings: Findings, *, are_alone: bool
+) -> list[Detection]:
     """`rows`, in order of place, each once: those of the same box, category, tracklet and identity are one.
 
-    UsageError for copies, unless bad images are skipped: then they are counted.
+    UsageError for copies, unless bad images are skipped: then they are counted. If rows `are_alone` in their pictures, copies
+    say the same, and another row of the picture is an error.
     """
     kept: list[Detection] = []
-    for _, group in itertools.groupby(rows, key=lambda row: row.place):
+    for _, group in itertools.groupby(rows, key=lambda row: (row.path,) if are_alone else row.place):
         alike: dict[tuple[str, ...], Detection] = {}
         for row in group:
-            before = alike.setdefault((row.category, row.tracklet, row.identity), row)
+            before = alike.setdefault(() if are_alone else (row.category, row.tracklet, row.identity), row)
+            is_copy = not are_alone or row._replace(origin=before.origin) == before
             if before is row:
                 kept.append(row)
-            elif parameters.on_bad_image == "skip":
+            elif is_copy and parameters.on_bad_image == "skip":
                 findings.boxes["that are there before"] += 1
             else:
-                what = "picture" if row.box is None and row.frame < 0 else f"{'frame' if row.box is None else 'box'} of"
+                is_whole = are_alone or (row.box is None and row.frame < 0)
+                what = "picture" if is_whole else f"{'frame' if row.box is None else 'box'} of"
+                advice = ", or give each its box if they are several in one picture" if are_alone else ""
                 raise UsageError(
                     f"{row.origin} and {before.origin} are the same {what} {shown(row.path)}; keep one, or leave copies out "
-                    "with `on_bad_image='skip'`"
+                    f"with `on_bad_image='skip'`{advice}"
                 )
     return kept
 
@@ -278,24 +297,23 @@ def _sureness(row: Detection) -> tuple[float, float]:
     return (0.0 if math.isnan(row.score) else row.score, math.prod(row.box[2:]) if row.box else 0.0)
 
 
-def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParameters) -> int:
-    """How many pictures are missing; UsageError if any is and bad images are not to be skipped, or if all are."""
+def _lost(rows: Sequence[Detection], root: Path, parameters: IngestParameters, known: Collection[str]) -> LostFiles:
+    """Which pictures are missing; UsageError if any is and bad images are not to be skipped, or if all are."""
     row_of: dict[str, Detection] = {}
     for row in rows:
         row_of.setdefault(row.path, row)
     paths = list(row_of)
-    lost = lost_files(root, paths)
+    lost = lost_files(root, paths, known=known)
     if not lost.places or lost.may_be_skipped(len(paths), parameters):
-        return len(lost.places)
+        return lost
     first = row_of[paths[lost.places[0]]]
+    name = ascii(first.path) if lost.look_alike else shown(first.path)
     names = ", ".join(shown(paths[place]) for place in lost.places[1:NAMED])
     others = f", nor do {len(lost.places) - 1} other of the {len(paths)} pictures, the next {names}" if names else ""
     advice = "give the folder that their paths start from as `root`"
     if len(lost.places) < len(paths):
         advice = "restore it, or leave such pictures out with `on_bad_image='skip'`"
-    raise UsageError(
-        f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}{others}{lost.told}; {advice}"
-    )
+    raise UsageError(f"{first.origin}: {name} does not exist in {shown(root)}{others}{lost.told}; {advice}")
 
 
 def _of_size(rows: list[Detection], root: Path, findings: Findings) -> list[Detection]:
@@ -383,7 +401,7 @@ def _named(
     for row in rows:
         identity = identities[row.path] or ("" if parameters.folder_identities is False else row.identity)
         yield row._replace(
-            identity="" if is_missing(identity) else identity,
+            identity="" if row.mark or is_missing(identity) else identity,
             camera=cameras[row.path] or ("" if is_missing(row.camera) else row.camera),
             tracklet="" if is_missing(row.tracklet) else row.tracklet,
             encounter="" if is_missing(row.encounter) else row.encounter,
@@ -391,27 +409,31 @@ def _named(
         )
 
 
-def _groups(rows: Sequence[Detection]) -> list[list[int]]:
-    """The rows (indices) of each sample, frames in order; samples in order of their first row."""
-    groups: dict[int | str, list[int]] = {}
+def _groups(rows: Sequence[Detection], *, by_path: bool) -> list[list[int]]:
+    """The rows (indices) of each sample, frames in order; samples in order of their first row, or of their first path."""
+    groups: dict[object, list[int]] = {}
     for index, row in enumerate(rows):
-        groups.setdefault(row.tracklet or index, []).append(index)
-    for tracklet, members in groups.items():
-        if isinstance(tracklet, str):
-            members.sort(key=lambda index: (rows[index].frame, rows[index].timestamp, rows[index].path))
-            _check_tracklet([rows[index] for index in members])
-    return sorted(groups.values(), key=lambda members: members[0])
+        groups.setdefault((row.tracklet, row.split) if row.tracklet else index, []).append(index)
+
+    def place(index: int) -> tuple[int, str, str]:
+        row = rows[index]
+        return row.frame, "" if by_path else row.timestamp, row.path
+
+    for members in groups.values():
+        members.sort(key=place)
+        _check_tracklet([rows[index] for index in members])
+    return sorted(groups.values(), key=min if by_path else itemgetter(0))
 
 
 def _check_tracklet(members: Sequence[Detection]) -> None:
     """Raise UsageError for a tracklet that is not of one thing."""
     first = members[0]
     for row in members:
-        for field in ("identity", "camera", "split"):
+        for field in ("identity", "camera", "mark"):
             if getattr(row, field) != getattr(first, field):
                 raise UsageError(
-                    f"{row.origin}: {field} {_value(row, field)} in tracklet {shown(row.tracklet)}, for which {first.origin} "
-                    f"has {_value(first, field)}; give each tracklet a name of its own"
+                    f"{row.origin}: {field} {shown(getattr(row, field))} in tracklet {shown(row.tracklet)}, for which "
+                    f"{first.origin} has {shown(getattr(first, field))}; give each tracklet a name of its own"
                 )
     # those without a number are the first
     if first.frame < 0 <= members[-1].frame:
@@ -431,28 +453,27 @@ def _check_tracklet(members: Sequence[Detection]) -> None:
             )
 
 
-def _value(row: Detection, field: str) -> str:
-    value = getattr(row, field)
-    return SPLIT_NAMES[value] if isinstance(value, int) else shown(value or "")
-
-
 def _table(
     rows: Sequence[Detection], groups: Sequence[Sequence[int]], parameters: IngestParameters, findings: Findings
 ) -> Samples:
     """The samples whose images are the `rows` that `groups` lists for each of them."""
     first = [rows[members[0]] for members in groups]
     images = [rows[index] for members in groups for index in members]
+    lengths = list(map(len, groups))
     numbers = {}
     for name, column, smallest in (("identity", "pid", 1), ("camera", "camid", 0), ("tracklet", "tracklet", 0)):
         texts = [getattr(row, name) for row in first]
         numbers[column] = np.asarray(numbers_of(texts, smallest=smallest), dtype=np.int32)
-        n_missing = int((numbers[column] == UNKNOWN).sum())
-        if n_missing < len(first):
-            findings.missing[column] = n_missing
+        if column == "pid":
+            marked = [MARKS.get(row.mark, UNKNOWN) for row in first]
+            numbers[column] = np.maximum(numbers[column], np.array(marked, dtype=np.int32))
+        is_missing_in = numbers[column] == UNKNOWN
+        if not is_missing_in.all():
+            findings.missing[column] = int(is_missing_in.repeat(lengths).sum())
         findings.warnings += doubts(texts, kind=f"names of {column}")
     samples = Samples(
         path=tuple(row.path for row in images),
-        frame_start=np.cumsum([0, *map(len, groups)], dtype=np.int64),
+        frame_start=np.cumsum([0, *lengths], dtype=np.int64),
         pid=numbers["pid"],
         camid=numbers["camid"],
         tracklet=numbers["tracklet"],
@@ -499,7 +520,7 @@ def _with_image_columns(
     tell_scores(scores, parameters, findings)
     if not all(map(math.isnan, scores)):
         samples = replace(samples, score=np.array(scores, dtype=np.float32))
-    if any(row.timestamp for row in images):
+    if not all(is_missing(row.timestamp) for row in images):
         samples = replace(samples, timestamp=times_of([row.timestamp for row in images], findings))
     return replace(samples, category=categories_of([row.category for row in images]))
 

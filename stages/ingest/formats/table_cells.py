@@ -7,19 +7,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import NO_TRACK
 from stages.ingest.formats.csv_file import CsvFile
-from stages.ingest.formats.detections import Detection
+from stages.ingest.formats.detections import MARKS, Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing, shown
 from stages.ingest.formats.numbers import frame_of, number_of, number_or_nan, score_of, size_of
 from stages.runs.source_names import BOX
-from stages.samples import SPLIT_NAMES
-from stages.typing import UInt8Array
+from stages.samples import GALLERY, SPLIT_NAMES
 
 CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 """Names of columns for the left, top, right and bottom of a box."""
@@ -31,6 +28,7 @@ NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
 """The columns of names, each with the smallest number that may stand for itself."""
 TRACKS = ("track_id", "track")
 """Columns of boxes that a tracker numbers, which are tracklets if there is no such column."""
+_YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 _THOUSANDS = re.compile("[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 DETAILS = ("timestamp", "score", "category", "encounter", "view")
 
@@ -54,14 +52,13 @@ def with_points(table: CsvFile, findings: Findings) -> CsvFile:
     return replace(table, cells={**table.cells, **found})
 
 
-def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:
+def rows_of(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:
     """The rows of a table, each a box (columns `box`) or, if those cells are empty, a whole picture or frame."""
     given = _boxes(table, box)
     is_relative = bool(given) and max(max(map(abs, each)) for each in given.values()) <= 1
     if is_relative:
         findings.notes.append(f"boxes are shares of their pictures: no number of {', '.join(box or ())} exceeds 1")
-    splits = splits_of(table)
-    columns = {name: table.column(name) for name in ("path", *NAMES, "frame", *DETAILS)}
+    columns = {name: table.column(name) for name in ("path", *NAMES, "frame", "split", *MARKS, *DETAILS)}
     has_size = not is_relative and box in CORNERS and set(SIZE) <= set(table.cells)
     sizes = list(itertools.starmap(size_of, zip(*map(table.column, SIZE), strict=True))) if has_size else []
     if _are_of_boxes(sizes, given):
@@ -69,19 +66,22 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
         findings.notes.append(
             "width and height are those of the boxes in all rows, and not taken for those of pictures"
         )
+    file = shown(table.file)
     for row, (path, size) in enumerate(itertools.zip_longest(columns["path"], sizes)):
-        frame = columns["frame"][row]
+        frame, origin = columns["frame"][row], f"{file} line {table.line[row]}"
         if is_missing(frame) and is_video(path):
-            raise UsageError(
-                f"{table.at(row)}: {shown(path)} is a video and no frame is named; say which, from 0, in frame"
-            )
+            raise UsageError(f"{origin}: {shown(path)} is a video and no frame is named; say which, from 0, in frame")
+        split = _split(columns["split"][row], origin)
+        marks = [mark for mark in MARKS if mark in table.cells and _is_marked(columns[mark][row], mark, origin)]
+        if len(marks) > 1 or (marks and split not in (None, GALLERY)):
+            raise UsageError(f"{origin}: {marks[-1]} belongs in the gallery and is one thing alone; mend it")
         yield Detection(
             path,
-            table.at(row),
+            origin,
             given.get(row),
             is_relative=is_relative,
-            frame=frame_of(frame, table.at(row)),
-            score=score_of(columns["score"][row], table.at(row)),
+            frame=frame_of(frame, origin),
+            score=score_of(columns["score"][row], origin),
             category=columns["category"][row],
             identity=columns["pid"][row],
             camera=columns["camid"][row],
@@ -89,7 +89,8 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
             timestamp=columns["timestamp"][row],
             encounter=columns["encounter"][row],
             view=columns["view"][row],
-            split=None if splits is None else int(splits[row]),
+            split=split,
+            mark="".join(marks),
             size=size,
         )
 
@@ -146,16 +147,21 @@ def _boxes(table: CsvFile, box: tuple[str, ...] | None) -> dict[int, tuple[float
     return found
 
 
-def splits_of(table: CsvFile) -> UInt8Array | None:
-    """(n_rows) the split of each row, or None if the table gives none."""
-    cells = table.column("split")
-    if all(map(is_missing, cells)):
+def _split(cell: str, origin: str) -> int | None:
+    """The split that a cell names, None if it is missing."""
+    if is_missing(cell):
         return None
-    wrong = [row for row, cell in enumerate(cells) if cell.casefold() not in SPLIT_NAMES]
-    if wrong:
-        row = min(wrong, key=table.line.__getitem__)
+    if cell.casefold() not in SPLIT_NAMES:
         raise UsageError(
-            f"{table.at(row)}: split {shown(cells[row])} is not {', '.join(SPLIT_NAMES)}; "
-            "correct it, or leave the whole column empty to have splits drawn"
+            f"{origin}: split {shown(cell)} is not {', '.join(SPLIT_NAMES)}; correct it, or leave the whole column empty to "
+            "have splits drawn"
         )
-    return np.fromiter((SPLIT_NAMES.index(cell.casefold()) for cell in cells), dtype=np.uint8, count=len(cells))
+    return SPLIT_NAMES.index(cell.casefold())
+
+
+def _is_marked(cell: str, mark: str, origin: str) -> bool:
+    """Whether a cell of the column `mark` says yes."""
+    word = cell.casefold()
+    if word not in _YES and word not in _NO and not is_missing(cell):
+        raise UsageError(f"{origin}: {mark} {shown(cell)} is not 1 or 0; correct it")
+    return word in _YES

@@ -324,7 +324,7 @@ def test_an_anonymous_dataset_holds_no_name_of_its_source(tmp_path: Path) -> Non
     plain, _ = heard_from(tmp_path / "plain", source, format="csv", on_bad_image="skip")
     heard, outcome = heard_from(tmp_path, source, format="csv", anonymize=True, on_bad_image="skip")
     assert heard.warnings == plain.warnings
-    assert any(note.endswith("lists 1 of 12 files that do not exist; they are left out") for note in plain.notes)
+    assert any(note.endswith("12 pictures or frames, of which 1 do not exist and are left out") for note in plain.notes)
     assert outcome.artifact is not None
     assert outcome.artifact.read("path").tolist() == [f"image-{number:02}" for number in range(1, 12)]
     assert outcome.artifact.manifest.command == ("dbc", "ingest", "SOURCE", "--run", "r")

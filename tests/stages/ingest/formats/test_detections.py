@@ -158,7 +158,7 @@ def test_pictures_that_are_not_there_are_named_with_their_row(root: Path) -> Non
     ):
         build(root, *rows)
     assert len(build(root, *rows, on_bad_image="skip", findings=findings)) == 4
-    assert findings.notes[0] == "4 boxes of 3 pictures or frames, of which 2 do not exist"
+    assert findings.notes[0] == "4 boxes of 3 pictures or frames, of which 2 do not exist and are left out"
     assert findings.notes[1:] == ["rows without a box, taken for whole pictures: 3"]
     with pytest.raises(UsageError, match="as `root`"):
         build(root, *rows[1:], on_bad_image="skip")

@@ -434,7 +434,7 @@ def test_a_path_in_the_other_form_is_named_as_such(tmp_path: Path) -> None:
     write(tmp_path, [f"{NFD}.png"])
     (tmp_path / "samples.csv").write_text(f"path\n{NFC}.png\n", encoding="utf-8")
     text = refusal(tmp_path, "csv")
-    assert r"the first 'Jos\xe9.png'" in text
+    assert r"line 2: 'Jos\xe9.png' does not exist" in text
     assert r"the name 'Jose\u0301.png', which looks alike" in text
     write(tmp_path, [f"{NFD} 2/b.png"])
     (tmp_path / "samples.csv").write_text(f"path\n{NFC} 2/b.png\n", encoding="utf-8")

@@ -70,7 +70,7 @@ def test_wildlife_insights_is_read_and_its_pictures_found(tmp_path):
 
 def test_pictures_of_one_name_that_may_be_either_are_not_guessed(tmp_path):
     pictures(tmp_path, "x/1.JPG", "y/1.JPG")
-    with pytest.raises(UsageError, match="1 of 1 files that do not exist"):
+    with pytest.raises(UsageError, match=r"line 2: 'A/1\.JPG' does not exist in "):
         read(tmp_path / "images.csv", f"{WI}1,A,i1,1.JPG,gs://wi/1/a.jpg,0,angasii,Nyala,,,\n")
     with pytest.raises(UsageError, match="all its 1 pictures are empty"):
         read(tmp_path / "images.csv", f"{WI}1,A,i1,1.JPG,gs://wi/1/a.jpg,1,,Blank,,,\n")

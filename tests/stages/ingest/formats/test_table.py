@@ -98,7 +98,7 @@ def test_the_line_that_tells_excel_what_separates_columns_is_passed_over(tmp_pat
     write(tmp_path, f"{begin}path;pid\na.jpg;7\n")
     assert read(tmp_path).pid.tolist() == [7]
     write(tmp_path, f"{begin}path;pid\na.jpg;7\nlost.jpg;7\n")
-    assert "'lost.jpg' (line 4)" in refusal(tmp_path, "csv")
+    assert "line 4: 'lost.jpg' does not exist" in refusal(tmp_path, "csv")
 
 
 @pytest.mark.parametrize(
@@ -230,24 +230,32 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path\na\0.jpg\n", "line 2 holds bytes 0"),
         ("path\n../a.jpg\n", "line 2: path '../a.jpg' leaves"),
         ("path\n/etc/a.jpg\n", "line 2: path '/etc/a.jpg' leaves"),
-        ("path\nb.jpg\na.jpg\n./b.jpg\n", "'b.jpg' in lines 2 and 4"),
+        ("path\nb.jpg\na.jpg\n./b.jpg\n", "line 2 are the same picture 'b.jpg'; keep one, or leave"),
         (
             "path\na.jpg\nz.jpg\ny.jpg\n",
-            "2 of 3 files that do not exist, the first 'y.jpg' (line 4), 'z.jpg' (line 3); paths are relative to the table's "
-            "folder; restore them, or leave them out with `on_bad_image='skip'`",
+            "line 4: 'y.jpg' does not exist in ",
+        ),
+        (
+            "path\na.jpg\nz.jpg\ny.jpg\n",
+            ", nor do 1 other of the 3 pictures, the next 'z.jpg'; restore it, or leave such pictures out with "
+            "`on_bad_image='skip'`",
         ),
         ("path,split\na.jpg,Train\nb.jpg,val\n", "line 3: split 'val' is not train, query, gallery"),
-        ("path,split\na.jpg,train\nb.jpg,\n", "line 3: split ''"),
+        ("path,split\na.jpg,train\nb.jpg,\n", "line 3 has no split, and others have; give every row one, or none"),
         ("path,pid\nNA,1\n", "line 2 has path 'NA'"),
         ("path,junk\na.jpg,maybe\n", "line 2: junk 'maybe' is not 1 or 0"),
         ("path,junk,split\na.jpg,1,train\n", "line 2: junk belongs in the gallery"),
         ("path,junk,distractor\na.jpg,1,1\n", "line 2: distractor belongs in the gallery"),
-        ("path,tracklet,pid\na.jpg,1,1\nb.jpg,1,2\n", "line 3: pid '2' in tracklet '1', whose line 2 has '1'"),
-        ("path,tracklet,camid\na.jpg,1,1\nb.jpg,1,\n", "line 3: camid ''"),
+        ("path,tracklet,pid\na.jpg,1,1\nb.jpg,1,2\n", "line 3: identity '2' in tracklet '1', for which "),
+        ("path,tracklet,camid\na.jpg,1,1\nb.jpg,1,\n", "line 3: camera '' in tracklet '1', for which "),
         ("path,tracklet,frame\na.jpg,1,1\nb.jpg,1,two\n", "line 3: frame 'two' is not a whole number"),
         (
             "path,tracklet,frame\nb.jpg,t,3\nc.jpg,t,1\na.jpg,t,3.0\n",
-            "line 2: frame 3 is in tracklet 't' already, in line 4; give each tracklet a name of its own",
+            "line 4; give each tracklet a name of its own",
+        ),
+        (
+            "path,tracklet,frame\nb.jpg,t,3\nc.jpg,t,1\na.jpg,t,3.0\n",
+            "line 2: frame 3 is in tracklet 't' already, by ",
         ),
         (
             "path,tracklet,frame,x,y,w,h\na.jpg,t,3,1,1,9,9\nb.jpg,t,3,1,1,9,9\n",
@@ -336,10 +344,10 @@ def test_names_that_excel_changed_are_told(tmp_path, name):
 
 def test_rows_that_say_the_same_are_one_if_bad_images_are_skipped(tmp_path):
     write(tmp_path, "path,pid\na.jpg,1\nb.jpg,2\na.jpg,1\n")
-    assert "(copies are left out with `on_bad_image='skip'`)" in refusal(tmp_path, "csv")
+    assert "keep one, or leave copies out with `on_bad_image='skip'`" in refusal(tmp_path, "csv")
     samples, findings = read_as(tmp_path, "csv", on_bad_image="skip")
     assert samples.path == ("a.jpg", "b.jpg")
-    assert "rows that are there before, left out: 1" in findings.notes
-    assert "lists 'a.jpg' in lines 2 and 4" in refusal(
+    assert "2 images of 2 pictures or frames; left out: 1 that are there before" in findings.notes
+    assert "line 2 are the same picture 'a.jpg'" in refusal(
         write(tmp_path, "path,pid\na.jpg,1\nb.jpg,2\na.jpg,2\n"), "csv", on_bad_image="skip"
     )

@@ -14,11 +14,11 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats import read_samples
 from stages.ingest.formats.format import Findings
-from stages.samples import UNKNOWN, Samples
+from stages.samples import GALLERY, TRAIN, UNKNOWN, Samples
 
 
 def boxed(root: Path, text: str, **parameters: object) -> Samples:
-    write(root, ["a.jpg", "b.jpg", "c.jpg"])
+    write(root, ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
     (root / "samples.csv").write_text(text)
     return read_samples(root, parameters=IngestParameters(format="csv", **parameters))  # type: ignore[arg-type]
 
@@ -88,6 +88,20 @@ def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
     assert {"encounters: 'e1'", "views: 'left'"} <= set(findings.notes)
 
 
+def test_a_table_of_whole_pictures_says_the_same_with_boxes_and_without(tmp_path: Path) -> None:
+    rows = "path,pid,camid,tracklet,frame,split,junk{}\nb.jpg,ann,k,T,2,gallery,{}\na.jpg,ann,k,T,1,gallery,{}\n"
+    rows += "c.jpg,ann,k,T,3,train,{}\nd.jpg,bob,,,,gallery,1{}\n"
+    plain = boxed(tmp_path, rows.format(*[""] * 5))
+    with_boxes = boxed(tmp_path, rows.format(",x,y,w,h", *[",0,0,1,1"] * 4))
+    for samples in (plain, with_boxes):
+        assert samples.path == ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
+        assert samples.frame_start.tolist() == [0, 2, 3, 4]
+        assert (samples.identity, samples.pid.tolist()) == (("ann", "ann", ""), [1, 1, -1])
+        assert samples.split.tolist() == [GALLERY, TRAIN, GALLERY]
+        assert samples.camid.tolist() == [1, 1, UNKNOWN]
+        assert samples.tracklet.tolist() == [1, 1, UNKNOWN]
+
+
 def test_a_column_of_species_is_named(tmp_path: Path) -> None:
     write(tmp_path, ["a.jpg"])
     (tmp_path / "samples.csv").write_text("path,scientific_name\na.jpg,Tragelaphus angasii\n")
@@ -130,7 +144,7 @@ def test_scores_beyond_the_least_confidence_and_sizes_of_pictures_are_told(tmp_p
         ("path,x,y,w,h\na.jpg,1,2,3,4\n\na.jpg,1,2,3,4\n", "line 4 and .* line 2 are the same box of 'a.jpg'"),
         ("path,x,y,w,h,split\na.jpg,1,2,3,4,tset\n", "line 2: split 'tset' is not train"),
         ("path,x,y,w,h,frame\na.jpg,1,2,3,4,1.5\n", "line 2: frame '1.5' is not a whole number"),
-        ("path,x,y,w,h,junk\na.jpg,1,2,3,4,1\n", "marks junk beside boxes"),
+        ("path,x,y,w,h,junk\na.jpg,1,2,3,4,q\n", "line 2: junk 'q' is not 1 or 0"),
         ("path,left,top,width\na.jpg,1,2,3\n", "has the columns left, top, width, which are no whole box"),
         ("path,x,y,width,height\na.jpg,1,2,3,4\n", "has the columns width, height, x, y, which are no whole box; name"),
         ("path\nclip.mp4\n", "line 2: 'clip.mp4' is a video and no frame is named"),
