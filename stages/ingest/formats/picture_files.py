@@ -97,7 +97,7 @@ def _of_pictures(
             continue
         picture = pictures.of(file, annotated.picture, source)
         if picture is None:
-            strays += [file] if annotated.boxes else []
+            strays += [shown(source / file)] if annotated.boxes else []
             continue
         before = file_of.setdefault(picture, file)
         if before != file:
@@ -110,7 +110,12 @@ def _of_pictures(
             box._replace(path=picture, tracklet=f"{folder}/{box.tracklet}" if box.tracklet else "")
             for box in annotated.boxes
         ]
-    _refuse_strays(source, strays, parameters, findings, has_pictures=bool(found))
+    refuse_strays(
+        strays,
+        parameters,
+        findings,
+        "" if found else "give the folder of both, or the folder of the pictures as `root`",
+    )
     if not found:
         raise UsageError(
             f"{shown(source)} has no {kind.suffix} file of {kind.name} of a picture; give the folder of both, or that of the "
@@ -120,18 +125,14 @@ def _of_pictures(
     return found
 
 
-def _refuse_strays(
-    source: Path, strays: Sequence[str], parameters: IngestParameters, findings: Findings, *, has_pictures: bool
-) -> None:
+def refuse_strays(strays: Sequence[str], parameters: IngestParameters, findings: Findings, advice: str = "") -> None:
     """Raise UsageError for files with boxes and without a picture, or count them if bad images are skipped."""
     if strays and parameters.on_bad_image == "skip":
         findings.boxes["in files without a picture"] += len(strays)
     elif strays:
         more = f", nor have those of {len(strays) - 1} other files" if len(strays) > 1 else ""
-        advice = "restore it, or leave such files out with `on_bad_image='skip'`"
-        if not has_pictures:
-            advice = "give the folder of both, or the folder of the pictures as `root`"
-        raise UsageError(f"{shown(source / strays[0])}: the boxes of this file have no picture{more}; {advice}")
+        advice = advice or "restore it, or leave such files out with `on_bad_image='skip'`"
+        raise UsageError(f"{strays[0]}: the boxes of this file have no picture{more}; {advice}")
 
 
 class _PicturesByName:

@@ -18,6 +18,7 @@ from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import left_out, list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing, numbered_lines, plain, read_lines, shown, whole_number
 from stages.ingest.formats.numbers import number_of, score_of
+from stages.ingest.formats.picture_files import refuse_strays
 from stages.samples import Samples
 
 IMAGES, LABELS = "images", "labels"
@@ -49,15 +50,7 @@ def read_yolo(source: Path, root: Path, parameters: IngestParameters, findings: 
     apart = None if source.resolve() == root.resolve() else (source / LABELS if (source / LABELS).is_dir() else source)
     files = _files(source, root, apart, findings)
     lines = {place: _lines(file) for place, file in files.items() if file.is_file()}
-    strays = _without_picture(set(files.values()))
-    if strays and parameters.on_bad_image != "skip":
-        others = f", nor have those of {len(strays) - 1} other files" if len(strays) > 1 else ""
-        raise UsageError(
-            f"{strays[0]}: the boxes of this file have no picture{others}; restore it, or leave such files out with "
-            "`on_bad_image='skip'`"
-        )
-    if strays:
-        findings.boxes["in files without a picture"] += len(strays)
+    refuse_strays(_without_picture(set(files.values())), parameters, findings)
     if not lines:
         raise UsageError(
             f"{shown(source)} has no labels: give NAME.txt beside NAME.jpg, or in labels/ beside images/, or the folder of "
