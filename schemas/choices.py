@@ -22,6 +22,8 @@ DatasetFormat = Literal[
     "mars",
     "dukemtmc-videoreid",
     "mot",
+    "ai-city",
+    "kitti",
     "coco",
     "wildlife-datasets",
     "camtrap-dp",

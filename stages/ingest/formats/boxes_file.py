@@ -1,7 +1,8 @@
-"""A file of boxes as MOTChallenge writes it: its lines, and whether a text beside a video is one."""
+"""A file with a line for each box, as MOTChallenge, the AI City Challenge and KITTI write it, and whether a text is one."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,12 +15,11 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import subfolders
 from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines, plain, shown
-from stages.ingest.formats.numbers import number_of, score_of
+from stages.ingest.formats.numbers import NO_NUMBER, number_of, score_of
 from stages.plain_files import plain_file
 
 IGNORED, NO_TRACK = 0.0, -1
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
-_FEWEST = 6
 CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
 """So many numbers in one of the first lines make a text beside a video look like boxes."""
 _FILES_LOOKED_AT, _BYTES_LOOKED_AT = 50, 1 << 16
@@ -27,12 +27,44 @@ _CVAT = re.compile(rb"<annotations[\s>]")
 _BOXES_IN_JSON = re.compile(rb'"(?:bounding_?box|bbox|boxes|rectanglelabels)"\s*:')
 _KITTI = 17
 """Fields of a line of KITTI: frame, track, type and numbers."""
+_NOTHING = "DontCare"
+"""What KITTI calls regions that are not labelled."""
+_WORDS = frozenset({"type", "confidence", "class"})
+"""Fields that are no numbers, or are read apart."""
+
+
+class Form(NamedTuple):
+    """How a format writes the line of a box: its `fields` in order, of which the first `n_needed` have to be there.
+
+    `first_pixel` is the number of the first column and row, and `first_frame` that of the first frame, if it is always one.
+    """
+
+    title: str
+    fields: tuple[str, ...]
+    n_needed: int
+    first_pixel: int = 0
+    first_frame: int | None = None
+
+
+MOT = Form(
+    "MOTChallenge", ("frame", "id", "left", "top", "width", "height", "confidence", "class"), n_needed=6, first_pixel=1
+)
+AI_CITY = Form("the AI City Challenge", ("camera", "id", "frame", "left", "top", "width", "height"), n_needed=7)
+KITTI = Form(
+    "KITTI",
+    (
+        *("frame", "id", "type", "truncated", "occluded", "alpha", "left", "top", "right", "bottom"),
+        *("h", "w", "l", "x", "y", "z", "rotation", "confidence"),
+    ),
+    n_needed=10,
+    first_frame=0,
+)
 
 
 class Row(NamedTuple):
     """A line of a file of boxes: `frame` as it is there, `box` is left, top, width and height in pixels from 0.
 
-    `kind` is the field after the confidence: a class in ground truth, as CVAT and VisDrone write it.
+    `kind` is the field after the confidence: a class in ground truth, as CVAT and VisDrone write it; of KITTI, the type.
     """
 
     line: int
@@ -42,62 +74,67 @@ class Row(NamedTuple):
     confidence: float
     n_fields: int
     kind: str = ""
+    camera: int = 0
 
 
-def rows_of(file: Path, *, is_truth: bool, may_repeat: bool = False) -> tuple[list[Row], int]:
-    """The lines of `file`, and how many more are ignored: those of ground truth (`is_truth`) with confidence 0.
+def rows_of(file: Path, form: Form = MOT, *, is_truth: bool, may_repeat: bool = False) -> tuple[list[Row], int]:
+    """The lines of `file`, and how many more are ignored: of ground truth (`is_truth`) with confidence 0, of KITTI `DontCare`.
 
-    UsageError for a line that is no frame, id, left, top, width, height, … or that repeats the track of an earlier one
-    in its frame unless it `may_repeat`.
+    UsageError for a line that is not of this `form`, or that repeats the track of an earlier one in its frame (of its camera)
+    unless it `may_repeat`.
     """
-    if may_repeat:
+    if may_repeat and form is MOT:
         refuse_cameras(file)
     rows, n_ignored = [], 0
-    first: dict[tuple[int, int], int] = {}
+    first: dict[tuple[int, int, int], int] = {}
     for number, text in numbered_lines(file):
-        row = _row(file, number, text)
-        if is_truth and row.confidence == IGNORED:
+        row = _row(file, number, text, form)
+        if (is_truth and row.confidence == IGNORED) or (form is KITTI and row.kind == _NOTHING):
             n_ignored += 1
             continue
-        before = number if may_repeat or row.track == NO_TRACK else first.setdefault((row.frame, row.track), number)
+        key = (row.camera, row.frame, row.track)
+        before = number if may_repeat or row.track == NO_TRACK else first.setdefault(key, number)
         if before != number:
-            refuse_cameras(file)
+            if form is MOT:
+                refuse_cameras(file)
             raise UsageError(
                 f"{shown(file)} line {number} has a box of track {row.track} in frame {row.frame}, as line {before}; keep "
                 "one, or leave all but the surest or largest out with `on_bad_image='skip'`"
             )
         rows.append(row)
     if not rows:
-        told = f"all {n_ignored} have confidence 0, which ground truth ignores" if n_ignored else "it is empty"
+        told = "it is empty"
+        if n_ignored:
+            why = f"are {_NOTHING}" if form is KITTI else "have confidence 0, which ground truth ignores"
+            told = f"all {n_ignored} {why}"
         raise UsageError(f"{shown(file)} has no boxes: {told}; leave the sequence out")
     return rows, n_ignored
 
 
-def refuse_cameras(source: Path) -> None:
-    """Raise UsageError, with the way to take them, for boxes of many cameras in the text `source`, or one in that folder."""
-    for file in [source] if source.is_file() else _first(source, "*.txt"):
-        if why := _told_cameras(file):
-            raise UsageError(f"{shown(file)} {why}")
+def refuse_cameras(file: Path) -> None:
+    """Raise UsageError if the lines of `file` begin with a camera."""
+    if begins_with_cameras(file):
+        raise UsageError(
+            f"{shown(file)} begins each line with a camera, as the AI City Challenge does; say `format='ai-city'`"
+        )
 
 
-def _told_cameras(file: Path) -> str | None:
-    """What to do with boxes that begin with a camera, before id and frame; None if those of `file` do not.
+def begins_with_cameras(file: Path) -> bool | None:
+    """Whether the first lines of `file` are of `AI_CITY` and cannot be of `MOT`; None if they may be of either.
 
-    With frames first, most ids would be in one frame again.
+    With frames first an id would be in one frame again. If none is, a confidence above 1 may be a height, and left a frame.
     """
-    lines = _head(file).decode("utf-8-sig", "replace").splitlines()
-    rows = [tuple(fields[:3]) for fields in map(_SEPARATOR.split, lines) if len(fields) > _FEWEST]
-    numbers = [list(map(number_of, row)) for row in rows]
-    if not all(id_ is not None and id_ > 0 and frame is not None for _, id_, frame in numbers):
-        return None
-    if not 2 * len({row[:2] for row in rows}) <= len(set(rows)) == len(rows) > 0:
-        return None
-    comma = " -F," if "," in lines[0] else ""
-    return (
-        "begins each line with a camera, as the AI City Challenge does (camera, id, frame, left, top, …); write the lines of "
-        "one into gt/gt.txt in the folder of its video, or NAME.txt beside the video NAME: "
-        f"awk{comma} -v OFS=, '$1=={plain(rows[0][0])} {{print $3, $2, $4+1, $5+1, $6, $7}}' {plain(file.name)}"
-    )
+    head = _head(file)
+    lines = head.decode("utf-8-sig", "replace").splitlines()[: -1 if len(head) == _BYTES_LOOKED_AT else None]
+    try:
+        rows = [_row(file, 1, line, AI_CITY) for line in lines if line.strip()]
+    except UsageError:
+        return False
+    are_boxes = all(row.track > 0 and min(row.box[2:]) > 1 for row in rows)
+    n_tracks = len({(row.camera, row.track) for row in rows})
+    if not are_boxes or not len({(row.camera, row.track, row.frame) for row in rows}) == len(rows) > 0:
+        return False
+    return True if n_tracks < len(rows) else None
 
 
 def other_lengths(n_fields: Sequence[int]) -> list[int]:
@@ -116,7 +153,7 @@ def of_other_length(origins: Sequence[str], *, of: str) -> list[str]:
 
 
 def looks_like_mot(file: Path) -> bool:
-    """Whether one of the first lines of `file` is a row of boxes: six numbers or more, two of them whole."""
+    """Whether one of the first lines of `file` is a row of `MOT`: six numbers or more, two of them whole."""
     try:
         return any(_why_no_row(file, line) is None for line in first_lines(file))
     except (OSError, UnicodeDecodeError):
@@ -135,9 +172,9 @@ def unread_boxes(root: Path, frames: Iterable[str]) -> list[str]:
     lines = [f"{shown(file.relative_to(root))} is not read: {why}" for file, why in told if why is not None]
     texts = [each for place in sorted({root, *(file.parent for file in beside)}) for each in _first(place, "*.txt")]
     others = [file for file in texts if file not in beside and looks_like_mot(file)]
-    cameras = [f"{shown(file.relative_to(root))} {why}" for file in others if (why := _told_cameras(file))]
+    cameras = list(filter(begins_with_cameras, others))
     if cameras:
-        lines += cameras
+        lines += [f"{shown(file.relative_to(root))} is not read: `format='ai-city'` reads it" for file in cameras]
     elif others:
         stems = sorted((PurePosixPath(name).name for name in names), key=len, reverse=True)
         stem = next((stem for stem in stems if others[0].stem.startswith(stem)), "NAME")
@@ -150,18 +187,18 @@ def unread_boxes(root: Path, frames: Iterable[str]) -> list[str]:
 
 
 def unread_annotations(source: Path, *, surely: bool = False) -> list[str]:
-    """A line for each file for many pictures, in `source`, of boxes that no format reads: of CVAT, of KITTI, in JSON.
+    """A line for each file for many pictures, in `source`, of boxes that are not read: of CVAT, of KITTI, in JSON.
 
     JSON, which may hold other things, is left out if they are `surely` to be such.
     """
     here = source.absolute()  # . has no name
     labels = here.parent / re.sub(r"^image", "label", here.name)
     texts = (each for place in (labels, *subfolders(source)[:_FILES_LOOKED_AT]) for each in _first(place, "*.txt"))
-    kitti = next(filter(_is_kitti, texts), None)
+    kitti = next(filter(is_kitti, texts), None)
     told = []
     if kitti is not None:
         name = plain(f"{kitti.parent.name}/{kitti.name}")
-        told.append(f"{name} has boxes as KITTI writes them, which are not read; write them as MOTChallenge does")
+        told.append(f"{name} has boxes as KITTI writes them; give the folder that holds both with `format='kitti'`")
     kinds = [("*.xml", _CVAT, "boxes of all pictures as CVAT writes them", "in CVAT, export MOT, COCO or VOC")]
     if not surely:
         advice = "give the file itself if it is COCO or MegaDetector's, else export COCO"
@@ -185,7 +222,8 @@ def _head(file: Path) -> bytes:
         return b""
 
 
-def _is_kitti(file: Path) -> bool:
+def is_kitti(file: Path) -> bool:
+    """Whether the first line of `file` is of `KITTI`: numbers, and a word in third place."""
     fields = _head(file).partition(b"\n")[0].decode("ascii", "replace").split()
     is_number = [number_of(field) is not None for field in fields]
     return len(fields) >= _KITTI and fields[2].isalpha() and is_number.count(False) == 1
@@ -212,7 +250,7 @@ def _why_unread(file: Path) -> str | None:
 def _why_no_row(file: Path, line: str) -> str | None:
     """What is wrong with the first line of `file`; None if it is a row."""
     try:
-        _row(file, 1, line)
+        _row(file, 1, line, MOT)
     except UsageError as error:
         return str(error)
     return None
@@ -224,32 +262,42 @@ def first_lines(file: Path) -> list[str]:
         return list(islice((line.strip("\ufeff \r\n\t") for line in text if line.strip()), _LOOKED_AT))
 
 
-def _row(file: Path, number: int, text: str) -> Row:
-    fields, origin = _SEPARATOR.split(text.strip().rstrip(",")), f"{shown(file)} line {number}"
-    if len(fields) < _FEWEST:
+def _row(file: Path, number: int, text: str, form: Form) -> Row:
+    cells, origin = _SEPARATOR.split(text.strip().rstrip(",")), f"{shown(file)} line {number}"
+    needed = form.fields[: form.n_needed]
+    if len(cells) < len(needed):
         raise UsageError(
-            f"{origin} has {len(fields)} fields, expected at least 6: frame, id, left, top, width, height; write it as "
-            "MOTChallenge does"
+            f"{origin} has {len(cells)} fields, expected at least {len(needed)}: {', '.join(needed)}; write it as "
+            f"{form.title} does"
         )
+    said = dict(zip(form.fields, cells, strict=False))
     # no id, and no number at all, mean that there is no track
-    fields[1] = str(NO_TRACK) if is_missing(fields[1]) else fields[1]
-    numbers = [found for found in map(number_of, fields[:_FEWEST]) if found is not None]
-    if len(numbers) < _FEWEST:
+    said["id"] = str(NO_TRACK) if is_missing(said["id"]) else said["id"]
+    named = [name for name in needed if name not in _WORDS]
+    numbers = {name: found for name in named if (found := number_of(said[name])) is not None}
+    if len(numbers) < len(named):
         advice = "correct it" if numbers else "leave the header out"
         raise UsageError(f"{origin}: {shown(text.strip())} are not numbers; {advice}")
-    frame, track, left, top, width, height = numbers
-    confidence = score_of(fields[_FEWEST], origin, name="confidence") if len(fields) > _FEWEST else -1.0
-    if not (frame.is_integer() and track.is_integer()):
-        raise UsageError(f"{origin}: frame and id must be whole, got {fields[0]} and {fields[1]}")
+    confidence = score_of(said["confidence"], origin, name="confidence") if "confidence" in said else math.nan
+    frame, track, camera = numbers["frame"], numbers["id"], numbers.get("camera", 0.0)
+    if not (frame.is_integer() and track.is_integer() and camera.is_integer()):
+        raise UsageError(f"{origin}: frame and id must be whole, got {said['frame']} and {said['id']}")
     if not 0 <= frame <= INT32_MAX:
         raise UsageError(f"{origin}: frame {frame:.0f} is out of range; frames count from 1, or from 0")
-    # pixels count from 1 there
+    left, top = numbers["left"], numbers["top"]
     return Row(
-        number,
-        int(frame),
-        int(track),
-        (left - 1, top - 1, width, height),
-        confidence,
-        len(fields),
-        *fields[_FEWEST + 1 : _FEWEST + 2],
+        line=number,
+        frame=int(frame),
+        track=int(track),
+        box=(
+            left - form.first_pixel,
+            top - form.first_pixel,
+            numbers["width"] if "width" in numbers else numbers["right"] - left,
+            numbers["height"] if "height" in numbers else numbers["bottom"] - top,
+        ),
+        # below 0 it is not known
+        confidence=math.nan if form is MOT and NO_NUMBER < confidence < 0 else confidence,
+        n_fields=len(cells),
+        kind=said.get("type", said.get("class", "")),
+        camera=int(camera),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.boxes_file import refuse_cameras, unread_annotations
+from stages.ingest.formats.boxes_file import unread_annotations
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.format import NAMING, Findings, Format
@@ -78,7 +78,6 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     """
     paths = list_images(source, recursive=True)
     if not paths:
-        refuse_cameras(source)
         raise no_images(source)
     out = parameters.exclude
     is_kept = ~is_excluded(paths, out)

@@ -47,9 +47,9 @@ class Format:
     """A layout that a dataset may come in. A module of this package that defines `FORMAT` adds a format.
 
     It has either `read`, or `read_table` if pictures may lie elsewhere than the table that lists them. `recognise` says in a
-    line why a source, a file or a folder, is of this format, or None if it is not; it raises nothing. `options` are the
-    parameters of `NAMING`, `BOXES` and `STEPS` that it uses. `tables` are the files, relative to the source, that it reads
-    beside the images.
+    line why a source, a file or a folder, is of this format, or None if it is not; it raises UsageError for one that may as
+    well be of another, and nothing else. `options` are the parameters of `NAMING`, `BOXES` and `STEPS` that it uses. `tables`
+    are the files, relative to the source, that it reads beside the images.
     """
 
     name: DatasetFormat

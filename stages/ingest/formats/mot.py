@@ -15,9 +15,15 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
 from stages.ingest.formats.boxes_file import (
+    AI_CITY,
     IGNORED,
+    KITTI,
+    MOT,
     NO_TRACK,
+    Form,
     Row,
+    begins_with_cameras,
+    is_kitti,
     looks_like_mot,
     of_other_length,
     other_lengths,
@@ -29,7 +35,7 @@ from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, subfolders
 from stages.ingest.formats.names import counted, is_missing, plain, read_lines, relative_path, shown, whole_number
-from stages.ingest.formats.numbers import NO_NUMBER, size_of
+from stages.ingest.formats.numbers import size_of
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
@@ -42,7 +48,7 @@ _MOST_CLASSES = 30
 
 @dataclass(frozen=True)
 class Sequence:
-    """Frames of one camera: their `boxes` file, and the video or the folder of pictures that has the `frames`.
+    """Frames of one camera: their `boxes` file of a `form`, and the video or the folder of pictures that has the `frames`.
 
     `size` is their width and height, if it is said.
     """
@@ -52,6 +58,7 @@ class Sequence:
     frames: Path
     n_frames: int | None = None
     size: tuple[float, float] | None = None
+    form: Form = MOT
 
 
 def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -64,14 +71,42 @@ def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: F
     """
     every = find_sequences(source, root)
     if not every:
-        refuse_cameras(source)
+        for file in sorted(source.glob("*.txt")):
+            refuse_cameras(file)
         raise UsageError(
             f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
             "of such, or NAME.txt (or its folder) beside a video or a folder NAME, or with the folder of these as `root`"
         )
+    return read_sequences(every, source, root, root, parameters, findings)
+
+
+def read_sequences(
+    every: list[Sequence], source: Path, place: Path, root: Path, parameters: IngestParameters, findings: Findings
+) -> Samples:
+    """The samples of `every` sequence of `source` whose file has boxes; their frames lie in the folder `place` of `root`."""
     sequences = _with_boxes(every, findings)
-    told: list[str] = []
-    rows = [_rows(sequence, told, may_repeat=parameters.on_bad_image == "skip") for sequence in sequences]
+    may_repeat = parameters.on_bad_image == "skip"
+    found = [rows_of(each.boxes, each.form, is_truth=_is_truth(each), may_repeat=may_repeat) for each in sequences]
+    findings.notes += [
+        f"{shown(sequence.boxes)}: {n_ignored} boxes {'of DontCare' if sequence.form is KITTI else 'with confidence 0'} are "
+        "left out"
+        for sequence, (_, n_ignored) in zip(sequences, found, strict=True)
+        if n_ignored
+    ]
+    samples = samples_of_rows(sequences, [rows for rows, _ in found], root, parameters, findings)
+    if source.is_dir():
+        findings.warnings += _without_boxes(place, every)
+        others = sorted({*source.glob("*.txt")} - {each.boxes for each in every})
+        alone = [shown(each) for each in others if looks_like_mot(each) or is_kitti(each)]
+        if alone:
+            findings.warnings.append(f"files of boxes without frames, left out: {len(alone)} ({shortened(alone)})")
+    return samples
+
+
+def samples_of_rows(
+    sequences: list[Sequence], rows: list[list[Row]], root: Path, parameters: IngestParameters, findings: Findings
+) -> Samples:
+    """The samples of the `rows` of each of the `sequences`, whose frames lie below `root`."""
     odd = [
         f"{shown(sequence.boxes)} line {own[place].line}"
         for sequence, own in zip(sequences, rows, strict=True)
@@ -86,14 +121,8 @@ def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: F
         for detection in _detections(root, sequence, own, first, parameters, findings)
     ]
     boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
-    findings.notes += [*told, f"sequences, each a camera: {len(sequences)}; boxes from {boxes}"]
-    if source.is_dir():
-        findings.warnings += _without_boxes(root, every)
-        known = {each.boxes for each in every}
-        alone = [shown(each) for each in sorted(source.glob("*.txt")) if each not in known and looks_like_mot(each)]
-        if alone:
-            findings.warnings.append(f"files of boxes without frames, left out: {len(alone)} ({shortened(alone)})")
-    return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
+    findings.notes.append(f"sequences, each a camera: {len(sequences)}; boxes from {boxes}")
+    return samples_of(found, source=sequences[0].boxes.parent, root=root, parameters=parameters, findings=findings)
 
 
 def find_sequences(source: Path, root: Path) -> list[Sequence]:
@@ -116,7 +145,7 @@ def why_mot(source: Path) -> str | None:
 
     Faults are for the reader to say.
     """
-    if source.is_file() and source.suffix == ".txt" and looks_like_mot(source):
+    if source.is_file() and source.suffix == ".txt" and _is_mot(source):
         return f"{plain(source.name)} has boxes as MOTChallenge writes them"
     if not source.is_dir():
         return None
@@ -126,10 +155,14 @@ def why_mot(source: Path) -> str | None:
     are_alone = all(entry.suffix == ".txt" for entry in source.glob("*") if not entry.name.startswith("."))
     beside = texts if are_alone else (each.boxes for each in _beside(texts, source))
     # the first line tells
-    boxes = next((file for file in chain(own, beside) if file.is_file() and looks_like_mot(file)), None)
+    boxes = next((file for file in chain(own, beside) if file.is_file() and _is_mot(file)), None)
     if boxes is not None:
         return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them"
     return f"{plain(own[0].relative_to(source).as_posix())} is where MOTChallenge keeps boxes" if own else None
+
+
+def _is_mot(file: Path) -> bool:
+    return looks_like_mot(file) and not begins_with_cameras(file)
 
 
 def refuse_deep_sequences(source: Path) -> None:
@@ -182,7 +215,14 @@ def _with_boxes(sequences: list[Sequence], findings: Findings) -> list[Sequence]
 
 def _first_frame(sequences: list[Sequence], rows: list[list[Row]], findings: Findings) -> int:
     """The number of the first frame, 0 or 1, in all files of boxes: who counts from 0 once does so everywhere."""
+    form = sequences[0].form
+    if form.first_frame is not None:
+        return form.first_frame
     from_zero = [each for each, own in zip(sequences, rows, strict=True) if any(row.frame == 0 for row in own)]
+    if form is AI_CITY:
+        told = "0, as there is a frame 0" if from_zero else "1, as there is no frame 0"
+        findings.notes.append(f"frames are taken to count from {told}")
+        return 0 if from_zero else 1
     if not from_zero:
         return 1
     others = f", and so do all {len(sequences)} files of boxes" if len(sequences) > 1 else ""
@@ -274,20 +314,14 @@ def _is_truth(sequence: Sequence) -> bool:
     return sequence.boxes.name == "gt.txt"
 
 
-def _rows(sequence: Sequence, told: list[str], *, may_repeat: bool) -> list[Row]:
-    """The boxes of a sequence; how many are ignored is `told`."""
-    rows, n_ignored = rows_of(sequence.boxes, is_truth=_is_truth(sequence), may_repeat=may_repeat)
-    if n_ignored:
-        told.append(f"{shown(sequence.boxes)}: {n_ignored} boxes with confidence 0 are left out")
-    return rows
-
-
 def _detections(
     source: Path, sequence: Sequence, rows: Iterable[Row], first: int, parameters: IngestParameters, findings: Findings
 ) -> Iterator[Detection]:
     """The detections of `rows`, whose frames count from `first`."""
     is_truth = _is_truth(sequence)
-    pictures = None if is_video(sequence.frames.name) else _pictures(sequence.frames, findings)
+    pictures = (
+        None if is_video(sequence.frames.name) else _pictures(sequence.frames, findings, sequence.form.first_frame)
+    )
     prefix = sequence.frames.relative_to(source).as_posix()
     n_frames = sequence.n_frames if pictures is None else len(pictures)
     file = shown(sequence.boxes)
@@ -299,7 +333,8 @@ def _detections(
             if parameters.on_bad_image == "skip":
                 findings.boxes["in frames that are not there"] += 1
                 continue
-            there = f"{n_frames} frames" if first else f"{n_frames} frames (from 0, as there is a frame 0)"
+            why = "" if sequence.form.first_frame == first else ", as there is a frame 0"
+            there = f"{n_frames} frames" if first else f"{n_frames} frames (from 0{why})"
             raise UsageError(
                 f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {there}, none of this number; "
                 "correct it, or leave such boxes out with `on_bad_image='skip'`"
@@ -309,23 +344,25 @@ def _detections(
             origin=origin,
             box=row.box,
             frame=frame,
-            score=math.nan if is_truth or NO_NUMBER < row.confidence < 0 else row.confidence,
+            score=math.nan if is_truth else row.confidence,
+            category=row.kind if sequence.form is KITTI else "",
             camera=sequence.name,
             tracklet="" if row.track == NO_TRACK else f"{sequence.name}/{row.track}",
             size=sequence.size,
         )
 
 
-def _pictures(folder: Path, findings: Findings) -> dict[int, str]:
-    """The picture of each frame, from 1: by the numbers that names are if they count from 1 or more, else in order.
+def _pictures(folder: Path, findings: Findings, first: int | None) -> dict[int, str]:
+    """The picture of each frame, from 1: by the numbers that names are if they count from `first` (1) or more, else in order.
 
     `img_10` comes after `img_2`.
     """
+    first = 1 if first is None else first
     names = sorted(list_images(folder, recursive=False), key=_by_numbers)
     stems = [name.rpartition(".")[0] for name in names]
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
-    if len(numbers) == len(names) == len(set(numbers)) and min(numbers, default=0) >= 1:
-        return dict(zip(numbers, names, strict=True))
+    if len(numbers) == len(names) == len(set(numbers)) and min(numbers, default=0) >= first:
+        return {number - first + 1: name for number, name in zip(numbers, names, strict=True)}
     if names:
         findings.notes.append(
             f"frames of {shown(folder)} in order of their names: frame 1 is {shown(names[0])}, frame {len(names)} is "

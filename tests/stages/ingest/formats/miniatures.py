@@ -72,6 +72,18 @@ def _mot(root: Path, suffix: str) -> None:
     mot(root, [f"{frame},{track},{track},3,20,20,1,1,1" for frame in (1, 2, 3) for track in (4, 5)], suffix=suffix)
 
 
+def _ai_city(root: Path, suffix: str) -> None:
+    pictures(root, f"c001/000001{suffix}", f"c001/000002{suffix}", f"c002/000001{suffix}")
+    rows = [f"{camera} {i} {frame} {i} 4 20 20 0 0\n" for camera, frame in ((1, 1), (1, 2), (2, 1)) for i in (7, 8)]
+    text(root / "track1.txt", "".join(rows))
+
+
+def _kitti(root: Path, suffix: str) -> None:
+    pictures(root, *(f"image_02/0000/{frame:06}{suffix}" for frame in (0, 1)))
+    rows = [f"{f} {i} Car 0 0 -1.57 {i} 4 23 24 1.5 1.6 3.7 1.8 1.5 8.4 0.01\n" for i in (5, 6) for f in (0, 1)]
+    text(root / "label_02" / "0000.txt", "".join(rows))
+
+
 def _coco(root: Path, suffix: str) -> None:
     coco(root, [{"image_id": 1, "bbox": [1, 2, 9, 9], "name": "a"}, {"image_id": 2, "name": "b"}], suffix=suffix)
 
@@ -118,6 +130,7 @@ def _megadetector(root: Path, suffix: str) -> None:
 
 MARKET = ("bounding_box_train", "query", "bounding_box_test")
 BUILDERS: dict[str, Callable[[Path, str], None]] = {
+    "ai-city": _ai_city,
     "camtrap-dp": _camtrap_dp,
     "coco": _coco,
     "csv": _csv,
@@ -125,6 +138,7 @@ BUILDERS: dict[str, Callable[[Path, str], None]] = {
     "dukemtmc-reid": _named(MARKET, "{pid:04}_c{cam}_f0000001"),
     "dukemtmc-videoreid": _videoreid,
     "folder": _folder,
+    "kitti": _kitti,
     "labelme": _labelme,
     "mot": _mot,
     "video": _video,

@@ -28,8 +28,10 @@ from stages.ingest.formats.names import MISSING, is_missing, numbers_of, twins_n
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 LISTED = {
+    "ai-city": ("track1.txt", "1 7", "\x1b[31m 7"),
     "camtrap-dp": ("media.csv", "media/1", "media/\x1b[31m1"),
     "coco": ("coco.json", "im/1", "im/\\u001b[31m1"),
+    "kitti": ("label_02/0000.txt", "0 5", "\x1b[31m 5"),
     "labelme": ("1.json", '"zebra"', '["\\u001b[31m"]'),
     "mot": ("gt/gt.txt", "1,4", "\x1b[31m,4"),
     "wildlife-datasets": ("metadata.csv", "im/1", "im/\x1b[31m1"),

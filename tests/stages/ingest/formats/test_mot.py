@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from box_sources import SEQINFO, mot, pictures, read, refusal, text
+from box_sources import SEQINFO, mot, pictures, read, read_as, refusal, text
 
 from stages.errors import UsageError
 from stages.ingest.formats import recognise_source
@@ -226,21 +226,16 @@ def test_lines_of_another_number_of_fields_are_told(tmp_path: Path) -> None:
     assert read(source, "mot")[1].warnings[0].startswith(told)
 
 
-@pytest.mark.parametrize(("separator", "awk"), [(" ", "awk -v"), (",", "awk -F, -v")])
-def test_boxes_that_begin_with_a_camera_are_refused_with_the_way_to_take_them(
-    tmp_path: Path, separator: str, awk: str
-) -> None:
+def test_boxes_that_begin_with_a_camera_are_not_taken_for_frames(tmp_path: Path) -> None:
     rows = [f"{c} {i} {f} 5 6 12 14 1.5 2.5" for c in (8, 9) for i in (1, 2) for f in range(3)]
-    text(tmp_path / "truth.txt", "\n".join(rows).replace(" ", separator) + "\n")
-    way = f"{awk} OFS=, '$1==8 {{print $3, $2, $4+1, $5+1, $6, $7}}' truth.txt"
-    for layout in ("mot", "folder"):
-        told = refusal(tmp_path, layout)
-        assert "begins each line with a camera" in told
-        assert told.endswith(way)
+    file = text(tmp_path / "truth.txt", "\n".join(rows) + "\n")
+    assert why_mot(file) is None
     pictures(tmp_path, *(f"{folder}/{number}.jpg" for folder in ("c008", "truth") for number in (1, 2, 3)))
-    assert refusal(tmp_path, "mot").endswith(way)
+    for source, on_bad_image in ((tmp_path, "fail"), (tmp_path, "skip"), (file, "fail")):
+        told = refusal(source, "mot", on_bad_image=on_bad_image)
+        assert told.endswith("begins each line with a camera, as the AI City Challenge does; say `format='ai-city'`")
     (tmp_path / "truth.txt").rename(tmp_path / "other.txt")
-    assert any(line.endswith(f"{way[:-9]}other.txt") for line in read(tmp_path, "folder")[1].warnings)
+    assert "'other.txt' is not read: `format='ai-city'` reads it" in read_as(tmp_path, "folder")[1].warnings
 
 
 def test_a_track_twice_in_a_frame_is_left_out_and_counted_if_bad_images_are_skipped(tmp_path: Path) -> None:
