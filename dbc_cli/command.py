@@ -111,6 +111,13 @@ class Given:
         pinned = {name.removeprefix("pin_"): value for name, value in self.values.items() if name.startswith("pin_")}
         return RunDirectory(self.run, {kind: _version(kind, text) for kind, text in pinned.items()})  # type: ignore[misc]
 
+    @property
+    def clustered_run(self) -> RunDirectory:
+        """The run with the dataset of its newest clusters, which is said if pictures were added after them."""
+        from stages.runs.lineage import with_clusters
+
+        return with_clusters(self.run_directory, self.reporter)
+
     def context(self, reporter: Reporter | None = None) -> Context:
         """Device, limits and the like; reports go to `reporter`, by default to that of `self`."""
         from stages.runs.context import Context

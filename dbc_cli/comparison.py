@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMPARISON = (
     Flag("merge_only", bool, "Do not train: merge the initial features in every stage.", ""),
-    Flag("jobs", int, "Number of runs at the same time, each in its own process.", "1", WHERE, "N", 1, 1000),
+    Flag("jobs", int, "Number of runs at the same time, each in its own process.", "1", WHERE, "N", least=1, most=1000),
     Flag("dry_run", bool, "Say which runs would be made, and make nothing.", "", WHERE),
     Flag("csv", Path, "Write the table as CSV.", "", OUTPUT, "FILE"),
     Flag("markdown", Path, "Write the table as Markdown.", "", OUTPUT, "FILE"),

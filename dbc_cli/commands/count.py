@@ -39,12 +39,11 @@ def count(given: Given) -> None:
     """
     from stages.export.which_stage import stage_to_show
     from stages.review.count_stage import counting
-    from stages.runs.lineage import with_clusters
 
     out = given["out"]
     require_new([out], overwrite=given.flag("overwrite"))
     reporter = given.reporter
-    run = with_clusters(given.run_directory, reporter)
+    run = given.clustered_run
     stage = stage_to_show(run, given.stage, reporter)
     n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
     found = counting(run, stage, file=given["answers"], n_answers=n_answers, seed=seed, reporter=reporter)

@@ -48,16 +48,15 @@ def evaluate(given: Given) -> None:
     scikit-learn computes it with metric="sqeuclidean".
     """
     from stages.evaluate.stage import evaluate as run_evaluate
-    from stages.runs.lineage import with_clusters
 
     parameters = evaluate_parameters(given)
     tell_of_idle(given, dict(parameters))
     if given["camera"] in ("centring", "penalty") and "camera" not in given.configured:
         tell_of_unused(given, {"camera": "merges; features are evaluated as with --camera ignored"})
     tell_of_another_recipe(given)
-    run, looks_at_clusters = given.run_directory, given.stage is None or given.stage > 0
+    looks_at_clusters = given.stage is None or given.stage > 0
     outcome = run_evaluate(
-        with_clusters(run, given.reporter) if looks_at_clusters else run,
+        given.clustered_run if looks_at_clusters else given.run_directory,
         stage=given.stage,
         parameters=parameters,
         ids=given["ids"],

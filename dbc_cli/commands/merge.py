@@ -52,7 +52,6 @@ def merge(given: Given) -> None:
     from stages.export.which_stage import stage_to_show
     from stages.loop.last_clusters import asked_merge
     from stages.merge.stage import merge as run_merge
-    from stages.runs.lineage import with_clusters
     from stages.runs.next_stage import next_merge
     from stages.runs.run_directory import clusters_manifest
 
@@ -68,7 +67,7 @@ def merge(given: Given) -> None:
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
         tell_of_unused(given, {"n_clusters": "merges, and --start reviewed makes none"})
-        run = with_clusters(run, given.reporter)
+        run = given.clustered_run
         # those that dbc review shows
         stage = stage_to_show(run, stage, given.reporter)
     # in config.toml it is for the end of dbc run, and not for each merge of a loop

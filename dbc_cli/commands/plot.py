@@ -25,11 +25,10 @@ def plot(given: Given) -> None:
     from stages.compare.plots.sheets import run_sheet
     from stages.loop.choice.choose import choose
     from stages.loop.choice.stage import Compared, measured
-    from stages.runs.lineage import with_clusters
 
     folder = require_pictures(given, ["run"])
     reporter = given.reporter
-    run = with_clusters(given.run_directory, reporter)
+    run = given.clustered_run
     measures = measured(run, Compared(reporter=reporter))
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}

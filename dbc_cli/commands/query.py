@@ -42,7 +42,6 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     of the features as merges compare them, 1 at most.
     """
     from stages.export.which_stage import stage_to_search
-    from stages.runs.lineage import with_clusters
     from stages.search.query import draw_matches
     from stages.search.query import query as run_query
 
@@ -51,7 +50,7 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     overwrite = given.flag("overwrite")
     sheet = named_as_written(given["sheet"], argument="sheet", overwrite=overwrite)
     reporter, stage = given.reporter, given.stage
-    run = with_clusters(given.run_directory, reporter)
+    run = given.clustered_run
     if stage is None:
         stage = stage_to_search(run, reporter)
     found = run_query(

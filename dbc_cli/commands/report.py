@@ -82,7 +82,6 @@ def report(given: Given) -> None:
     from stages.evaluate.report import draw_clusters
     from stages.evaluate.report import report as make_report
     from stages.export.which_stage import stage_to_show
-    from stages.runs.lineage import with_clusters
     from stages.runs.source_names import source_names
 
     overwrite = given.flag("overwrite")
@@ -91,7 +90,7 @@ def report(given: Given) -> None:
     tell_of_unused(given, dict.fromkeys(("map", "page_mb"), "`html`") if page is None else {})
     top = given.get("top", 10)
     reporter = given.reporter
-    run = with_clusters(given.run_directory, reporter)
+    run = given.clustered_run
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
     if picture is not None:

@@ -59,7 +59,6 @@ def review(given: Given) -> None:
     from stages.export.which_stage import stage_to_show
     from stages.pages.review import open_review
     from stages.review.count_stage import draws_of
-    from stages.runs.lineage import with_clusters
 
     if given["join"] is not None:
         _join(given)
@@ -72,7 +71,7 @@ def review(given: Given) -> None:
     named_as_written(given["static"], argument="static", overwrite=given.flag("overwrite"), endings=PAGES)
     n_pairs = int(given.get("pairs", 100))
     reporter = given.reporter
-    run = with_clusters(given.run_directory, reporter)
+    run = given.clustered_run
     file = given.get("answers", given.run / FILE_NAME)
     stage = stage_to_show(run, given.stage, reporter)
     draws = None

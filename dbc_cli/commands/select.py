@@ -37,9 +37,8 @@ def select(given: Given) -> None:
     from stages.loop.choice.choose import choose, default_rule, reason
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
-    from stages.runs.lineage import with_clusters
 
-    run = with_clusters(given.run_directory, given.reporter)
+    run = given.clustered_run
     stages = measured_stages(run, given.reporter)
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from types import UnionType
 from typing import Annotated, Any, Literal, Optional, get_args, get_origin
@@ -53,6 +53,7 @@ class Flag:
     default: str = ""
     panel: str = PARAMETERS
     metavar: str | None = None
+    _: KW_ONLY
     least: int | None = None
     most: int | None = None
     spelled: str = ""

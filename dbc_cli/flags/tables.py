@@ -137,8 +137,8 @@ MERGE = (
         "auto in dbc run by tuned, else schedule",
         MERGING,
         "K",
-        1,
-        10_000_000,
+        least=1,
+        most=10_000_000,
     ),
     Flag(
         "min_cosine",
@@ -209,6 +209,6 @@ EVALUATE = (
     Flag("rerank_lambda", float, "Weight of the plain distance in --rerank.", "0.3", EVALUATION),
 )
 SCHEDULE = (
-    Flag("stages", int, "Number of the last stage.", "⌊1/merge-percent⌋ − 1", TRAINING, "N", 0, 1_000_000),
+    Flag("stages", int, "Number of the last stage.", "⌊1/merge-percent⌋ − 1", TRAINING, "N", least=0, most=1_000_000),
     Flag("stage0_epochs", int, "Epochs of stage 0.", "as --epochs", TRAINING),
 )

@@ -151,7 +151,7 @@ RUNNING = (
         "every few minutes",
         WHERE,
         "STEPS",
-        1,
-        1_000_000_000,
+        least=1,
+        most=1_000_000_000,
     ),
 )
