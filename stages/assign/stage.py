@@ -38,7 +38,7 @@ from stages.runs.run_directory import (
     compared_cameras,
     features_manifest,
 )
-from stages.runs.source_names import source_names, tracklet_names
+from stages.runs.source_names import names_of, tracklet_names
 from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import BoolArray, Int64Array
@@ -204,8 +204,7 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
     number = lasting_numbers(run, clusters).number
     dataset = dataset_of(run, artifact)
     path, names = dataset.read("path")[dataset.read("frame_start")[:-1]], sample_names(dataset)
-    cameras = map(source_names(dataset, "camera").get, dataset.read("camid").tolist())
-    named: dict[str, list[Any]] = {"camera": list(cameras), "tracklet": tracklet_names(dataset)[0]}
+    named: dict[str, list[Any]] = {"camera": names_of(dataset, "camera"), "tracklet": tracklet_names(dataset)[0]}
     named = {name: column for name, column in named.items() if set(column) != {None}}
     places = place_of(dataset, artifact.read("sample"))
     sample, label, nearest = (artifact.read(name).tolist() for name in ("sample", "label", "nearest"))

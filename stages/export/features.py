@@ -13,12 +13,11 @@ from PIL import Image
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.constraints.sample_names import sample_names
 from stages.errors import UsageError
-from stages.export.members import names_of
 from stages.export.tables import csv_text, write_parquet
 from stages.output_files import all_or_nothing, require_new, write_text, write_whole
 from stages.runs.lineage import dataset_of
 from stages.runs.run_directory import RunDirectory, features_manifest
-from stages.runs.source_names import places
+from stages.runs.source_names import names_of, places
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN
 from stages.typing import Float32Array, Int32Array, Int64Array

@@ -18,10 +18,10 @@ from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
-from stages.runs.source_names import BOX, FIRST, NUMBERS, samples_are, tracklet_names
+from stages.runs.source_names import BOX, names_of, samples_are, tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
-from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
+from stages.typing import Float32Array, Float64Array, Int64Array
 
 COLUMNS = (
     "path",
@@ -334,11 +334,3 @@ def _more_of_samples(dataset: Artifact) -> dict[str, list[Any]]:
 
 def _place(row: Member) -> tuple[bool, int, float]:
     return row.individual is None, row.individual or 0, math.inf if row.distance is None else row.distance
-
-
-def names_of(dataset: Artifact, kind: str) -> list[str | None]:
-    """(n_samples) what the source calls the `camera` or `identity` of each sample, its number if it has no text, or None."""
-    numbers: Int32Array = dataset.read(NUMBERS[kind])
-    if kind in dataset.names():
-        return [text or None for text in dataset.read(kind).tolist()]
-    return [str(number) if number >= FIRST[kind] else None for number in numbers.tolist()]

@@ -15,8 +15,8 @@ from stages.typing import Int64Array
 
 BOX = ("left", "top", "width", "height")
 """The columns of a box."""
-NUMBERS = {"identity": "pid", "camera": "camid"}
-FIRST = {"identity": 1, "camera": 0}
+_NUMBERS = {"identity": "pid", "camera": "camid"}
+_FIRST = {"identity": 1, "camera": 0}
 """The smallest number of one that is known: pid 0 is a distractor, which is nobody."""
 
 
@@ -65,8 +65,8 @@ def tracklet_names(dataset: Artifact) -> tuple[list[str | int | None], str]:
 
 def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict[int, str]:
     """The names of all known identities or cameras by their numbers, ascending; the number itself for one without."""
-    numbers = dataset.read(NUMBERS[kind])
-    names = {number: str(number) for number in np.unique(numbers).tolist() if number >= FIRST[kind]}
+    numbers = dataset.read(_NUMBERS[kind])
+    names = {number: str(number) for number in np.unique(numbers).tolist() if number >= _FIRST[kind]}
     if kind in dataset.names():
         texts = dataset.read(kind)
         # of one number some samples may have no name: pictures that were added by another source
@@ -74,9 +74,14 @@ def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict
     return names
 
 
+def names_of(dataset: Artifact, kind: Literal["identity", "camera"]) -> list[str | None]:
+    """(n_samples) the name of each sample's identity or camera, None for one that is not known."""
+    return list(map(source_names(dataset, kind).get, dataset.read(_NUMBERS[kind]).tolist()))
+
+
 def named_places(dataset: Artifact, kind: Literal["identity", "camera"]) -> tuple[list[str], Int64Array]:
     """The `source_names`, and the place among them of each sample (n_samples), −1 for one that is not known."""
     names = source_names(dataset, kind)
     place_of = {number: place for place, number in enumerate(names)}
-    places = [place_of.get(number, -1) for number in dataset.read(NUMBERS[kind]).tolist()]
+    places = [place_of.get(number, -1) for number in dataset.read(_NUMBERS[kind]).tolist()]
     return [*names.values()], np.array(places, dtype=np.int64)

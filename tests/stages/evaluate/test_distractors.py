@@ -10,12 +10,11 @@ from PIL import Image
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters
 from stages.evaluate.stage import evaluate
 from stages.export.features import embedded, write_features
-from stages.export.members import names_of
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
-from stages.runs.source_names import source_names
+from stages.runs.source_names import names_of, source_names
 
 
 def test_train_distractors_and_junk_are_no_identity(tmp_path: Path) -> None:
