@@ -13,7 +13,7 @@ from dbc_cli.console import QuietReporter, RichReporter, borderless_table, print
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
-from dbc_cli.idle import tell_of_unused
+from dbc_cli.idle import settings_of, tell_of_idle, tell_of_unused
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
 from stages.escapes import visible_line
@@ -149,8 +149,14 @@ def compare_and_show(
 ) -> None:
     """Run the cells, and the methods `others` that learn from another set; draw curves as `name`, and print the table.
 
-    The table has a line for each of the `methods`, its last stage, or lines for several stages of each setting.
+    The table has a line for each of the `methods`, its last stage, or lines for several stages of each setting. A dry run only
+    shows the plan.
     """
+    if not others:
+        tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
+    if given.flag("dry_run"):
+        show_plan(given, cells, pictures=[name])
+        return
     beginners = [cell.setting["method"] for cell in cells if cell.begins_on_source]
     source = _source(given, [*others, *beginners]) if others or beginners else None
     needed = {"source_run": "a method that learns from another set"} if source is None else {}

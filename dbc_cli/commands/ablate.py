@@ -9,7 +9,7 @@ from typing import Any
 from dbc_cli.by_recipe import evaluate_parameters
 from dbc_cli.command import Given, command
 from dbc_cli.commands.extract import extract_parameters
-from dbc_cli.commands.run import LOOP, begin_on_source, plan_of, plans_of_methods
+from dbc_cli.commands.run import LOOP, cells_of_methods, plan_of, plans_of_methods
 from dbc_cli.comparison import (
     ANOTHER_SET,
     ANOTHER_SET_METHODS,
@@ -17,16 +17,13 @@ from dbc_cli.comparison import (
     SEEDS,
     STYLE,
     compare_and_show,
-    n_cameras,
     seeds_of,
-    show_plan,
     tell_of_unlike,
     values_of,
 )
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
-from dbc_cli.idle import settings_of, tell_of_idle
 from schemas.choices import CLUSTERERS
 from schemas.recipes import VARIANTS
 from stages.errors import UsageError
@@ -74,7 +71,7 @@ def ablate(given: Given) -> None:
     --methods they are other published methods beside this one: a line each, of its last stage, measured on features as they
     are, with a column that says what it was told.
     """
-    from stages.compare.ablation import ablation_cells, clusterer_cells, method_cells
+    from stages.compare.ablation import ablation_cells, clusterer_cells
 
     several = [f"--{name}" for name in ("variants", "clusterers", "methods") if given[name] is not None]
     if len(several) > 1:
@@ -93,8 +90,7 @@ def ablate(given: Given) -> None:
             name: replace(plan, evaluate=evaluate, extract=features, initial=_pooled_as(plan.initial, given["pooling"]))
             for name, plan in plans.items()
         }
-        begun, has_cameras = begin_on_source(given, plans), n_cameras(given) > 1
-        cells = method_cells(plans, seeds=seeds, on_source=begun, has_cameras=has_cameras)
+        cells = cells_of_methods(given, plans)
     elif given["clusterers"] is not None:
         name = "clusterers"
         clusterers = values_of(Flag("clusterers", str, ""), given["clusterers"])
@@ -107,12 +103,7 @@ def ablate(given: Given) -> None:
         plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))
         lambdas = {"dbc_lambda": given["lambda_"], "buc_lambda": given["buc_lambda"]}
         cells = ablation_cells(plan, variants=variants, seeds=seeds, **lambdas)
-    if not others:
-        tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
     tell_of_unlike(given, cells)
-    if given.flag("dry_run"):
-        show_plan(given, cells, pictures=[name])
-        return
     compare_and_show(given, cells, name=name, others=others, methods=given["methods"] is not None)
 
 

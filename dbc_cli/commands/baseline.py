@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, command
-from dbc_cli.commands.run import LOOP, begin_on_source, plans_of_methods
+from dbc_cli.commands.run import LOOP, cells_of_methods, plans_of_methods
 from dbc_cli.comparison import (
     ANOTHER_SET,
     ANOTHER_SET_METHODS,
@@ -11,13 +11,9 @@ from dbc_cli.comparison import (
     SEEDS,
     STYLE,
     compare_and_show,
-    n_cameras,
-    seeds_of,
-    show_plan,
 )
 from dbc_cli.flags.flag import pins, positional
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
-from dbc_cli.idle import settings_of, tell_of_idle
 from schemas.choices import Baseline, words_of
 from stages.errors import UsageError
 
@@ -56,14 +52,6 @@ def baseline(given: Given, method: str | None) -> None:
             raise UsageError(f"--dry-run does not work for {method}; leave it out")
         compare_and_show(given, [], name=f"baseline-{method}", others=[method])
         return
-    from stages.compare.ablation import method_cells
-
     name = "eug-exclusive" if method == "eug" and given.flag("exclusive") else method
-    plans = plans_of_methods(given, [name])
-    begun, has_cameras = begin_on_source(given, plans), n_cameras(given) > 1
-    cells = method_cells(plans, seeds=seeds_of(given), on_source=begun, has_cameras=has_cameras)
-    tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
-    if given.flag("dry_run"):
-        show_plan(given, cells, pictures=[f"baseline-{method}"])
-        return
+    cells = cells_of_methods(given, plans_of_methods(given, [name]))
     compare_and_show(given, cells, name=f"baseline-{method}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from dbc_cli.by_recipe import (
 from dbc_cli.command import Given, command
 from dbc_cli.commands.extract import FEATURES, extract_parameters
 from dbc_cli.commands.select import verdict_fields
-from dbc_cli.comparison import ANOTHER_SET_METHODS
+from dbc_cli.comparison import ANOTHER_SET_METHODS, n_cameras, seeds_of
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.console import RichReporter, print_table, print_text
 from dbc_cli.flags.flag import TRAINING, Flag, pins
@@ -47,6 +47,7 @@ from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from schemas.recipes import MethodSetting
+    from stages.compare.cells import Cell
     from stages.loop.choice.verdict import Verdict
     from stages.loop.plan import Plan
     from stages.loop.stopping import Stopping
@@ -151,10 +152,15 @@ def plans_of_methods(given: Given, names: Sequence[str]) -> dict[str, Plan]:
     return plans
 
 
-def begin_on_source(given: Given, names: Collection[str]) -> list[str]:
-    """Those methods that begin on the set of --source: all that have to, and pul if there is one."""
+def cells_of_methods(given: Given, plans: Mapping[str, Plan]) -> list[Cell]:
+    """A run of each method with each seed; those that have to, and pul if there is a --source, begin on that set."""
+    from stages.compare.ablation import method_cells
+
     told = given["source_run"] is not None
-    return [n for n in names if (n in METHOD_SETTINGS and METHOD_SETTINGS[n].begins_on_source) or (n == "pul" and told)]
+    begun = [
+        n for n in plans if (n in METHOD_SETTINGS and METHOD_SETTINGS[n].begins_on_source) or (n == "pul" and told)
+    ]
+    return method_cells(plans, seeds=seeds_of(given), on_source=begun, has_cameras=n_cameras(given) > 1)
 
 
 def plan_of_method(given: Given, name: str) -> Plan:

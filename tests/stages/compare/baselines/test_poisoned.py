@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from dbc_cli.command import Given
-from dbc_cli.commands.run import begin_on_source, plan_of_method
+from dbc_cli.commands.run import cells_of_methods, plan_of_method
 from schemas.parameters import ExtractParameters, IngestParameters, InitParameters
 from schemas.recipes import METHOD_SETTINGS, RECIPES
 from schemas.stage_names import INIT_STAGE
@@ -142,7 +142,7 @@ def learned(name: str, told: Told) -> Learned:
     handed = {"labels": str(told.labels), "source_run": told.source.root, "attributes": told.attributes}
     given = Given(told.target.root, {**SMALL, **INITIAL, **handed})
     plans = {name: plan_of_method(given, name)}
-    (cell,) = method_cells(plans, seeds=[0], on_source=begin_on_source(given, plans))
+    (cell,) = cells_of_methods(given, plans)
     plan = begun_on(OtherSet(told.source), cell, OPTIONS, context=QUIET).plan
     found, own = Learned(cell.setting["knows"]), RunDirectory(told.target.root / "own" / name)
     own = share_dataset(told.target, own)
