@@ -215,8 +215,9 @@ def _has_zone(time: str | None) -> bool:
 
 
 _OF_WILDLIFE_INSIGHTS = {
-    **{"deployment_id": "deploymentid", "placename": "locationname", "camera_id": "cameraid", "recorded_by": "setupby"},
-    **{"start_date": "deploymentstart", "end_date": "deploymentend", "remarks": "deploymentcomments"},
+    **{"deploymentid": ["deployment_id"], "locationname": ["placename"], "cameraid": ["camera_id"]},
+    **{"setupby": ["recorded_by"], "deploymentstart": ["start_date"], "deploymentend": ["end_date"]},
+    "deploymentcomments": ["remarks"],
 }
 """Its columns of deployments, which mean the same as those of a package."""
 
@@ -227,7 +228,7 @@ def _told(file: Path) -> dict[str, dict[str, str]]:
     Its columns are those of a package's deployments.csv, whatever their case, or Wildlife Insights'; `deploymentID` is needed.
     """
     columns = {name.lower(): name for name in COLUMNS["deployments"]}
-    table = read_csv_file(file, columns=tuple(columns), also=_OF_WILDLIFE_INSIGHTS)
+    table = read_csv_file(file, columns=tuple(columns), synonyms=_OF_WILDLIFE_INSIGHTS)
     found: dict[str, dict[str, str]] = {}
     for row, name in enumerate(table.cells["deploymentid"]):
         if is_missing(name) or name in found:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -39,9 +40,9 @@ _PATHS = frozenset(
 class CsvFile:
     """A table: `cells` holds the columns asked for that it has (n_rows each, stripped), `line` the rows' line numbers.
 
-    The column `path` is POSIX, relative to the `root`. `ignored` names the other columns. A `program` that is known wrote it.
-    `short` is a line to warn with of rows that end before their last column. `empty` are paths of rows without an animal,
-    which are left out.
+    The column `path` is POSIX, relative to the `root`. `ignored` names the other columns, and `read_as` says of columns which
+    synonym they have in the file. A `program` that is known wrote it. `short` is a line to warn with of rows that end before
+    their last column. `empty` are paths of rows without an animal, which are left out.
     """
 
     file: Path
@@ -49,6 +50,7 @@ class CsvFile:
     line: array[int]
     cells: dict[str, list[str]]
     ignored: tuple[str, ...]
+    read_as: Mapping[str, str]
     program: Program | None = None
     short: tuple[str, ...] = ()
     empty: frozenset[str] = frozenset()
@@ -64,11 +66,18 @@ class CsvFile:
         """The table and line of a row, to begin an error with."""
         return f"{shown(self.file)} line {self.line[row]}"
 
+    @property
+    def told_names(self) -> list[str]:
+        """A line for each column that has another name in the file."""
+        return [
+            f"{shown(self.file)}: the column {shown(other)} is read as {name}" for name, other in self.read_as.items()
+        ]
+
     def written(self) -> list[list[str]]:
         """The cells of all columns as they are in the file, the header first, without rows that have none."""
         with self.file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, delimiter=self.delimiter)
-            return [_first(reader, next(iter(self.cells))), *(row for row in reader if any(map(str.strip, row)))]
+            return [_first(reader, list(self.cells)), *(row for row in reader if any(map(str.strip, row)))]
 
     def take(self, order: list[int]) -> CsvFile:
         """The rows `order`, in that order."""
@@ -80,31 +89,34 @@ def read_csv_file(
     file: Path,
     *,
     columns: tuple[str, ...],
+    synonyms: Mapping[str, Sequence[str]] = {},
     may_be_empty: bool = False,
     root: Path | None = None,
     are_ingested: bool = False,
     is_whole: bool = False,
     programs: bool = False,
-    also: Mapping[str, str] | None = None,
 ) -> CsvFile:
     """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
 
+    The first of its `synonyms` that is there stands for a column that is not.
     `root` is the folder that paths start from, by default the table's. Paths that `are_ingested` are those of a data set, and
     start from another folder: one that leads out of it stays as it is.
     `may_be_empty` takes a header without rows, too; if it `is_whole`, as a program writes it, it does not end within a row.
     With `programs`, a table of one of `PROGRAMS` is taken, too, with the columns that are read of it, and its path.
-    `also` says which column, if it is not there, each other name stands for.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
     with _opened(file) as text:
-        delimiter, reader, names = _header(file, text, needed=columns[0], programs=programs, also=also)
+        needed = (columns[0], *synonyms.get(columns[0], ()))
+        delimiter, reader, names = _header(file, text, needed=needed, programs=programs)
         doubled = sorted({name for name in names if name and names.count(name) > 1})
         if doubled:
             raise UsageError(f"{shown(file)} has the column {shown(doubled[0])} more than once; keep one")
-        _refuse_mixed(file, delimiter, names, columns)
+        _refuse_mixed(file, delimiter, names, (*columns, *chain(*synonyms.values())))
         program = program_of(names) if programs else None
         columns += program.reads if program else ()
-        found = [(name, names.index(name)) for name in dict.fromkeys(columns) if name in names]
+        read_as = _read_as(names, chain(program.columns.items() if program else (), synonyms.items()))
+        own_names = ((name, read_as.get(name, name)) for name in dict.fromkeys(columns))
+        found = [(name, names.index(own)) for name, own in own_names if own in names]
         parts = [names.index(name) for name in program.path] if program else []
         found += [("path", part) for part in parts[-1:]]
         cells: dict[str, list[str]] = {name: [] for name, _ in found}
@@ -134,13 +146,25 @@ def read_csv_file(
                 else:
                     cell = cell.strip()
                     if cell not in kept:
-                        kept[cell] = _checked(file, reader.line_num, name, cell)
+                        kept[cell] = _checked(file, reader.line_num, names[place], cell)
                     cells[name].append(kept[cell])
     if not line and not may_be_empty:
         raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
-    ignored = tuple(name for name in names if name and name not in columns)
+    ignored = tuple(name for name in names if name and name not in {*columns, *read_as.values()})
     told = [f"{shown(file)}: lines taken for no rows: {counted(no_rows)}"] if no_rows else []
-    return CsvFile(file, delimiter, line, cells, ignored, program, (*told, *_short(file, line, n_cells, names)))
+    return CsvFile(
+        file, delimiter, line, cells, ignored, read_as, program, (*told, *_short(file, line, n_cells, names))
+    )
+
+
+def _read_as(names: list[str], synonyms: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """The first of its `synonyms` among `names` for each column that is not there itself."""
+    found: dict[str, str] = {}
+    for column, others in synonyms:
+        there = [other for other in others if other in names]
+        if there and column not in names:
+            found.setdefault(column, there[0])
+    return found
 
 
 def _listed(
@@ -187,24 +211,10 @@ def _short(file: Path, line: array[int], n_cells: array[int], names: list[str]) 
         )
 
 
-def with_synonyms(table: CsvFile, synonyms: Mapping[str, Sequence[str]], notes: list[str]) -> CsvFile:
-    """The table with the first of its `synonyms` as each column that it lacks, which is told, and without the others."""
-    cells = dict(table.cells)
-    ignored = list(table.ignored)
-    for name, others in synonyms.items():
-        there = [other for other in others if other in cells]
-        if there and name not in cells:
-            notes.append(f"{shown(table.file)}: the column {shown(there[0])} is read as {name}")
-            cells[name] = cells[there.pop(0)]
-        ignored += there
-    kept = {name: column for name, column in cells.items() if not any(name in others for others in synonyms.values())}
-    return replace(table, cells=kept, ignored=tuple(ignored))
-
-
 def read_header(file: Path) -> list[str]:
     """The names of the columns of the table in `file`, one of which is `path`; raises as `read_csv_file` does."""
     with _opened(file) as text:
-        return _header(file, text, needed="path")[2]
+        return _header(file, text, needed=("path",))[2]
 
 
 @contextmanager
@@ -256,11 +266,9 @@ def _rows(reader: Any, file: Path, *, n_cells: int) -> Iterator[list[str]]:
         )
 
 
-def _header(
-    file: Path, text: TextIO, *, needed: str, programs: bool = False, also: Mapping[str, str] | None = None
-) -> tuple[str, Any, list[str]]:
-    """The delimiter that gives the header a column `needed`, or, with `programs`, those of one, a reader that stands below
-    the header, and its names.
+def _header(file: Path, text: TextIO, *, needed: tuple[str, ...], programs: bool = False) -> tuple[str, Any, list[str]]:
+    """The delimiter that gives the header one of the columns `needed`, or, with `programs`, those of one, a reader that stands
+    below the header, and its names.
     """
     found: list[str] = []
     problem = None
@@ -269,12 +277,10 @@ def _header(
         reader = csv.reader(text, strict=True, delimiter=delimiter)
         try:
             names = [name.strip().lower() for name in _first(reader, needed)]
-            others = {name: means for name, means in (also or {}).items() if means not in names}
-            names = [others.get(name, name) for name in names]
         except csv.Error as error:
             problem = problem or error
             continue
-        if needed in names or (programs and program_of(names)):
+        if not set(needed).isdisjoint(names) or (programs and program_of(names)):
             return delimiter, reader, names
         # the true delimiter finds most names
         found = max(found, [name for name in names if name], key=len)
@@ -283,7 +289,7 @@ def _header(
     if any("\0" in name for name in found):
         raise _no_utf8(file)
     advice = "give it that column, in a header with commas, semicolons or tabs"
-    if needed == "path":
+    if needed[0] == "path":
         alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]
         advice = "name the column of image paths so, in a header with commas, semicolons or tabs"
         if any(PurePosixPath(name).suffix in image_suffixes() for name in found):
@@ -296,10 +302,10 @@ def _header(
             )
     names = [plain(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…") for name in found]
     columns = shortened(names, most=_MOST) or "none"
-    raise UsageError(f"{shown(file)} has no column '{needed}' (columns found: {columns}); {advice}")
+    raise UsageError(f"{shown(file)} has no column '{needed[0]}' (columns found: {columns}); {advice}")
 
 
-def _first(reader: Any, needed: str) -> list[str]:
+def _first(reader: Any, needed: Sequence[str]) -> list[str]:
     """The row of names: the first that is neither empty, nor a comment, nor Excel's line of what separates columns.
 
     A second BOM, as two programs leave it, and a # before names, as NumPy writes it, are taken off.
@@ -308,7 +314,7 @@ def _first(reader: Any, needed: str) -> list[str]:
         if row and row[0].startswith((BOM, "#")):
             is_comment = row[0].lstrip(BOM).startswith("#")
             row[0] = row[0].lstrip(f"{BOM}# ").strip('"')
-            if is_comment and needed not in (name.strip().lower() for name in row):
+            if is_comment and set(needed).isdisjoint(name.strip().lower() for name in row):
                 continue
         if any(map(str.strip, row)) and not _names_delimiter(row):
             return row  # type: ignore[no-any-return]

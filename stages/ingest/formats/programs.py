@@ -38,14 +38,8 @@ class Program:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The columns that are read."""
-        return (
-            *self.path,
-            *(each for names in self.columns.values() for each in names),
-            *self.blank,
-            self.counts,
-            self.location,
-        )
+        """The columns that are read to know the path, and what is empty."""
+        return (*self.path, *self.blank, self.counts, self.location)
 
 
 _INDIVIDUAL = ("individual_id", "individualid", "individual id", "individual")
@@ -83,20 +77,16 @@ def joined(row: Sequence[str], parts: Sequence[int]) -> str:
 
 
 def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[str], warnings: list[str]) -> CsvFile:
-    """The table with the columns of the program that wrote it under the names of others, which is told, without blanks.
-
-    Other tables stay as they are.
-    """
+    """The table of a known program without blanks; how it is read, and the synonyms of any table, are told."""
     program = table.program
     if program is None:
+        notes += table.told_names
         return table
     cells = dict(table.cells)
-    told = [f"{' and '.join(program.path)} are the path"]
-    for name, others in program.columns.items():
-        other = next((each for each in others if each in table.cells), None)
-        if other and (name == other or name not in cells):
-            cells[name] = table.cells[other]
-            told += [f"{other} is {name}"] if other != name else []
+    told = [
+        f"{' and '.join(program.path)} are the path",
+        *(f"{other} is {name}" for name, other in table.read_as.items()),
+    ]
     if program.location:
         cells["path"] = _found(table, program, root)
     category = cells.get("category", [""] * len(table))
@@ -112,7 +102,7 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
             f"{shown(table.file)} is of {program.name}, and all its {len(none)} pictures are empty; give another"
         )
     left_out = f"; empty pictures, left out: {len(none) - len(kept)}" if len(kept) < len(none) else ""
-    known = {name: column for name, column in cells.items() if name in program.columns or name not in program.reads}
+    known = {name: column for name, column in cells.items() if name not in program.reads}
     # a row for each animal of a picture
     once = {tuple(column[row] for column in known.values()): row for row in reversed(kept)}
     copies = (
@@ -128,11 +118,7 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
             "looked at; `category` takes those of a species alone"
         )
     warnings += told_herds(table, [table.column(program.counts)[row] for row in kept])
-    if (
-        not has_cameras
-        and not {"camid", "camera", "station"} & cells.keys()
-        and any("/" in path for path in cells["path"])
-    ):
+    if not has_cameras and "camid" not in cells and any("/" in path for path in cells["path"]):
         warnings.append(
             f"{shown(table.file)} names no cameras; if a folder of each path is one, say which, as by "
             "`camera_pattern='^([^/]+)/'`"

@@ -12,7 +12,7 @@ import numpy as np
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file, with_synonyms
+from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.detections import MARKS, samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
@@ -58,12 +58,12 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     (`assign_splits`). Other columns are ignored and reported. Samples are sorted by their first path, so the order of the
     rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
-    names = (*COLUMNS, *itertools.chain(*SYNONYMS.values(), *SIDES, *CORNERS), *TRACKS)
-    table = read_csv_file(find_table(source, findings.notes), columns=names, root=root, programs=True)
+    names, file = (*COLUMNS, *itertools.chain(*SIDES, *CORNERS), *TRACKS), find_table(source, findings.notes)
+    table = read_csv_file(file, columns=names, synonyms=SYNONYMS, root=root, programs=True)
     findings.warnings += table.short
     has_cameras, notes, warnings = parameters.camera_pattern is not None, findings.notes, findings.warnings
     table = with_program(table, root, has_cameras=has_cameras, notes=notes, warnings=warnings)
-    table = with_points(with_synonyms(table, SYNONYMS, findings.notes), findings)
+    table = with_points(table, findings)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
     used = {*(box or ()), *(SIZE if box in CORNERS else ())}
     rest = [name for name in itertools.chain(*SIDES, *CORNERS) if name in table.cells and name not in used]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Collection
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.csv_file import read_csv_file, read_header, with_synonyms
+from stages.ingest.formats.csv_file import read_csv_file, read_header
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
@@ -41,10 +40,9 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     say; one of `SYNONYMS` stands for a missing column, which is told. The identity 'unknown' is none. Other columns are named
     and not read. UsageError names the line of what is wrong.
     """
-    names = (*COLUMNS, *itertools.chain(*SYNONYMS.values()))
-    table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
+    table = read_csv_file(find_table(source, findings.notes), columns=COLUMNS, synonyms=SYNONYMS, root=root)
     findings.warnings += table.short
-    table = with_synonyms(table, SYNONYMS, findings.notes)
+    findings.notes += table.told_names
     if "identity" not in table.cells:
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")
     if table.ignored:
