@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 TERMINATED = 143
 PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "700"}
-"""Threads of torch that wait for each other spin for some 15 µs, then sleep: spinning keeps other processes from the cores.
-
-On a busy machine two threads often share a core; then nobody can come while one spins, and each of some 3,000 waits of a
-training step costs the whole count. benchmarks/RESULTS.md has the times of counts from 0 to 100,000.
+"""Threads of torch that wait for each other spin some 15 µs, then sleep, so that other processes get the cores: see
+benchmarks/RESULTS.md for other counts.
 """
 
 
