@@ -113,7 +113,7 @@ class TrainSamples:
         if found is None:
             raise UsageError(f"{at} names {self.pictures.not_there(name, next(iter(self.names), None))}")
         if len(found) > 1:
-            several = ", ".join(self._shown(sample) for sample in found[:3])
+            several = ", ".join(shown(self._own_names[sample]) for sample in found[:3])
             raise UsageError(
                 f"{at} names {shown(name)}, which fits {len(found)} samples ({several}, …); name one of them"
             )
@@ -214,9 +214,6 @@ class TrainSamples:
 
     def _samples_in(self, paths: Sequence[str]) -> list[int]:
         return sorted({self._sample_of[image] for path in paths for image in self.pictures.images_of[path]})
-
-    def _shown(self, sample: int) -> str:
-        return shown(self._own_names[sample])
 
 
 def read_table(file: Path) -> CsvFile:

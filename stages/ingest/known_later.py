@@ -54,10 +54,10 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     if all(name in table.cells for name in IDENTITIES):
         raise UsageError(f"{shown(file)} has the columns identity and pid, which may differ; keep one of them")
     paths = dataset.read("path").tolist()
-    pictures = _Pictures(paths)
+    pictures = _Pictures(paths, in_any_folder=True)
     text_of, lost = _texts(table, column, pictures, dataset)
-    added = _Pictures([] if newest is None else newest.read("path").tolist())
-    later = [path for path in lost if not pictures.fitting(path) and added.fitting(path)]
+    added = NamedPictures([] if newest is None else newest.read("path").tolist(), in_any_folder=True)
+    later = [path for path in lost if not pictures.that_fit(path) and added.that_fit(path)]
     left_out = f"pictures that were added after these clusters were made: {_counted(later)}" if later else ""
     if not text_of and later:
         raise UsageError(f"{shown(file)} names {left_out}; dbc run takes them")
@@ -94,15 +94,11 @@ def path_or_file_name(names: Sequence[str]) -> str:
 
 
 class _Pictures(NamedPictures):
-    """The pictures of a data set, found by file name whatever folder a row gives, and what is wrong with rows."""
-
-    def fitting(self, path: str) -> list[str]:
-        """The paths of all pictures that `path` may mean."""
-        return self.that_fit(path, in_any_folder=True)
+    """The pictures of a data set, and what is wrong with rows that name none of them."""
 
     def named(self, path: str) -> list[int]:
         """The images of the one picture that `path` means, none if there is no such picture, or several fit."""
-        fitting = self.fitting(path)
+        fitting = self.that_fit(path)
         return self.images_of[fitting[0]] if len(fitting) == 1 else []
 
     def told_lost(self, paths: Iterable[str]) -> str:
@@ -115,7 +111,7 @@ class _Pictures(NamedPictures):
     def _why_lost(self, path: str) -> str:
         if self._is_numbered(path):
             return f"that name a box by its number, left out ({_BY_PLACE})"
-        n_fitting = len(self.fitting(path))
+        n_fitting = len(self.that_fit(path))
         if n_fitting > 1:
             return "with a file name that several pictures have"
         return f"that name {'a box or frame that the data set has not' if n_fitting else 'no picture of the data set'}"
@@ -123,12 +119,12 @@ class _Pictures(NamedPictures):
     def _is_numbered(self, path: str) -> bool:
         """Whether `path` is that of a picture and the number of one of its boxes, as in files of answers: `herd.jpg#1`."""
         picture, _, number = path.rpartition("#")
-        return number.isdecimal() and bool(self.fitting(picture))
+        return number.isdecimal() and bool(self.that_fit(picture))
 
     def why_none(self, path: str) -> str:
         """What is wrong with a table none of whose rows names a picture, `path` being the first."""
         as_listed = "give paths as dbc export clusters lists them"
-        fitting = self.fitting(path)
+        fitting = self.that_fit(path)
         if len(fitting) > 1:
             example = ", ".join(map(shown, fitting[:2]))
             return f"names {shown(path)}, which fits {len(fitting)} pictures of the data set, such as {example}; {as_listed}"

@@ -12,21 +12,20 @@ from stages.ingest.formats.names import shown
 class NamedPictures:
     """The pictures of a dataset, whose images have `paths`, by what a table may call them.
 
-    Names are alike in all forms of Unicode, unless two pictures have the same name in two of them.
+    Names are alike in all forms of Unicode, unless two pictures have the same name in two of them. If `in_any_folder`, the
+    folders of a name may be others than those of the picture.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], *, in_any_folder: bool = False) -> None:
+        self._in_any_folder = in_any_folder
         self.images_of: dict[str, list[int]] = {}
         for image, path in enumerate(paths):
             self.images_of.setdefault(path, []).append(image)
         self._of_file = _grouped(self.images_of, _file_name)
 
-    def that_fit(self, name: str, *, in_any_folder: bool = False) -> list[str]:
-        """The path `name`, if a picture has it, else those of all pictures that have it as file name.
-
-        If `in_any_folder`, the folders in `name` may be others than those of the picture.
-        """
-        file = _file_name(name) if in_any_folder else name
+    def that_fit(self, name: str) -> list[str]:
+        """The path `name`, if a picture has it, else those of all pictures that have it as file name."""
+        file = _file_name(name) if self._in_any_folder else name
         found = [name] if name in self.images_of else self._of_file.get(file, [])
         if found or name.isascii():
             return found
@@ -39,7 +38,7 @@ class NamedPictures:
 
     def not_there(self, name: str, example: str | None = None) -> str:
         """What to say after "names" of a `name` that fits no picture; `example` is one that does, by default the first."""
-        if "\\" in name and self.that_fit(name.replace("\\", "/"), in_any_folder=True):
+        if "\\" in name and self.that_fit(name.replace("\\", "/")):
             return f"{shown(name)}, which is there with / in place of each backslash; write / in all paths"
         example = shown(example or next(iter(self.images_of), "none"))
         return (

@@ -191,6 +191,11 @@ def test_a_renamed_picture_is_found_though_its_box_was_corrected(monkeypatch):
             "paths as dbc export clusters lists them",
         ),
         (
+            "z\\b.jpg,q.jpg,same",
+            r"line 2 names 'z\b.jpg', which is no picture of the data set, such as 'x/a.jpg'; give "
+            "paths as dbc export clusters lists them",
+        ),
+        (
             "a.jpg,x/b.jpg,same",
             "line 2 names 'a.jpg', which fits 2 samples ('x/a.jpg', 'y/a.jpg', …); name one of them",
         ),
