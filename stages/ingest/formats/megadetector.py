@@ -28,7 +28,8 @@ _NAMED = 5
 """Species that a warning names."""
 _BEGINNING = 1 << 16
 """Bytes of a file in which results name detections."""
-_NO_SPECIES = frozenset({"", "animal", "human", "person", "vehicle", "blank", "empty", "unknown", "no cv result"})
+_NO_ANIMALS = frozenset({"human", "person", "vehicle"})
+_NO_SPECIES = _NO_ANIMALS | frozenset({"", "animal", "blank", "empty", "unknown", "no cv result"})
 """What classifiers say in place of a species."""
 OWN_CLASSIFIER = "dbc-reid"
 SPECIESNET_CATEGORIES = {"1": "animal", "2": "human", "3": "vehicle"}
@@ -41,25 +42,23 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     height] with `conf`, and names its categories in `detection_categories`; a category that is not there is no detection. A
     list (microsoft/MegaDetector) has boxes [left, top, right, bottom] in pixels with `confidence` and names of categories.
     SpeciesNet's `predictions` (google/cameratrapai) are read as an object with `SPECIESNET_CATEGORIES`.
-    Boxes with `frame_number` are of frames of a video. Pictures that the detector failed on are told. Files in several
-    folders (`results_in`) are read as one, and pictures that none of them lists are told. Raises `UsageError`, with the
-    place in the file, for what is neither, and if two files list one picture.
+    A box is of the species that a classifier guesses first if `category` names it; of SpeciesNet that is the `prediction` of
+    its picture. Boxes with `frame_number` are of frames of a video. Pictures that the detector failed on are told. Files in
+    several folders (`results_in`) are read as one, and pictures that none of them lists are told. Raises `UsageError`, with
+    the place in the file, for what is neither, and if two files list one picture.
     """
     files = results_in(source)
     if not files or (len(files) > 1 and files[0].parent == source):
         files = [find_json(source)]
     without: dict[str, bool] = {}
-    rows: list[Detection] = []
+    rows: list[tuple[Detection, str]] = []
     file_of: dict[str, str] = {}
-    species: Counter[str] = Counter()
     for file in files:
         base = "" if file == source else file.relative_to(source).as_posix()[: -len(file.name)]
         failed: dict[str, bool] = {}
-        document = load_json(file)
-        found = list(_detections(file, _of_speciesnet(document), base, root, failed))
-        species.update(_species(document, parameters))
+        found = list(_detections(file, _of_speciesnet(load_json(file)), base, root, failed))
         forget_json()
-        for path in (*failed, *(row.path for row in found)):
+        for path in (*failed, *(row.path for row, _ in found)):
             if (other := file_of.setdefault(path, base + file.name)) != base + file.name:
                 raise UsageError(
                     f"{plain(other)} and {plain(base + file.name)} both list {shown(path)}; keep one of them, or give "
@@ -78,8 +77,8 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
             f"{shown(files[0])} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not "
             "read; give another file"
         )
-    _tell_species(species, parameters, findings)
-    samples = samples_of(rows, source=files[0], root=root, parameters=parameters, findings=findings)
+    taken = _with_species(rows, parameters, findings)
+    samples = samples_of(taken, source=files[0], root=root, parameters=parameters, findings=findings)
     if n_failed:
         findings.warnings.append(f"pictures that the detector could not read, left out: {n_failed}")
     if n_empty:
@@ -99,49 +98,33 @@ def _tell_files(files: Sequence[str], unlisted: Collection[str], findings: Findi
         )
 
 
-def _species(document: Any, parameters: IngestParameters) -> Counter[str]:
-    """How many boxes that are taken a classifier calls what, by its first guess; of SpeciesNet, how many pictures.
+def _with_species(
+    rows: Sequence[tuple[Detection, str]], parameters: IngestParameters, findings: Findings
+) -> list[Detection]:
+    """The rows, each with the species that a classifier guesses as its category if `category` names that species.
 
-    Species of other boxes have 0, and what is none, as SpeciesNet's `blank` and `animal`, is not in it.
+    It is told of which species those are that are taken, and warned of several that are not asked for.
     """
-    found: Counter[str] = Counter()
-    info = document.get("info") if isinstance(document, dict) else None
-    # `dbc export clusters` writes individuals as classes
-    if not isinstance(document, dict) or (isinstance(info, dict) and info.get("classifier") == OWN_CLASSIFIER):
-        return found
-    categories, wanted = _of_speciesnet(document)["detection_categories"], wanted_categories(parameters)
-
-    def is_taken(box: Mapping[str, Any]) -> bool:
-        category = str(categories.get(str(box.get("category"))))
-        return why_left_out(score_of(box["conf"], "conf"), category, wanted, parameters) is None
-
-    if _is_speciesnet(document):
-        for each in document["predictions"]:
-            name = str(each.get("prediction") or "").rpartition(";")[2]
-            found[name] += any(map(is_taken, each.get("detections") or ()))
-    elif isinstance(names := document.get("classification_categories"), dict):
-        for box in (box for image in document["images"] for box in image.get("detections") or ()):
-            guess = box.get("classifications")
-            first = guess[0] if isinstance(guess, list) and guess else None
-            if isinstance(first, list) and first and str(first[0]) in names:
-                found[str(names[str(first[0])])] += is_taken(box)
-    return Counter({name: n for name, n in found.items() if name.casefold() not in _NO_SPECIES})
-
-
-def _tell_species(species: Counter[str], parameters: IngestParameters, findings: Findings) -> None:
-    """Warn that what a classifier says is not read, if it names several `species`; UsageError if a category is one of them."""
-    wanted = wanted_categories(parameters) or frozenset()
-    advice = "take those of a species by a table with path, the columns of a box, and category"
-    if asked := min(wanted & species.keys(), default=None):
-        raise UsageError(f"`category` {shown(asked)} is a species of a classifier, which is not read; {advice}")
-    species = +species
-    if len(species) > 1:
-        first = Counter(dict(species.most_common(_NAMED)))
-        more = f" and {len(species) - len(first)} more" if len(species) > len(first) else ""
+    wanted = wanted_categories(parameters)
+    asked = {guess for _, guess in rows if guess and wanted is not None and guess in wanted}
+    named = [row._replace(category=guess) if guess in asked else row for row, guess in rows]
+    found = Counter(
+        guess
+        for row, (_, guess) in zip(named, rows, strict=True)
+        if guess and why_left_out(row.score, row.category, wanted, parameters) is None
+    )
+    if asked:
+        told = counted(Counter({name: found[name] for name in asked}))
+        findings.notes.append(f"species by the first guess of a classifier: {told}")
+    others = Counter({name: n for name, n in found.items() if name not in asked})
+    if len(others) > 1:
+        first = Counter(dict(others.most_common(_NAMED)))
+        more = f" and {len(others) - len(first)} more" if len(others) > len(first) else ""
         findings.warnings.append(
-            f"species that a classifier names are not read, and all are compared with each other: {counted(first)}{more}; "
-            f"{advice}"
+            f"species that a classifier names are not told apart, and all are compared with each other: {counted(first)}"
+            f"{more}; `category` takes those that you name"
         )
+    return named
 
 
 def results_in(source: Path) -> list[Path]:
@@ -199,21 +182,27 @@ def _of_speciesnet(document: Any) -> Any:
     """The predictions of SpeciesNet as MegaDetector writes its results; any other document as it is."""
     if not _is_speciesnet(document):
         return document
+    predictions = document["predictions"]
     images = [
         {
             "file": each.get("filepath"),
             "detections": each.get("detections"),
+            "prediction": each.get("prediction"),
             "failure": "detector" if "DETECTOR" in str(each.get("failures")) else None,
         }
         if isinstance(each, dict)
         else each
-        for each in document["predictions"]
+        for each in predictions
     ]
-    return {"images": images, "detection_categories": SPECIESNET_CATEGORIES}
+    said = {str(each.get("prediction") or "") for each in predictions if isinstance(each, dict)}
+    names = {name: name.rpartition(";")[2] for name in said}
+    return {"images": images, "detection_categories": SPECIESNET_CATEGORIES, "classification_categories": names}
 
 
-def _detections(file: Path, document: Any, base: str, root: Path, without: dict[str, bool]) -> Iterator[Detection]:
-    """The rows of a document; pictures without a box go to `without`, with whether the detector failed on them.
+def _detections(
+    file: Path, document: Any, base: str, root: Path, without: dict[str, bool]
+) -> Iterator[tuple[Detection, str]]:
+    """The rows of a document, and what a classifier says; pictures without a box go to `without`, with whether that failed.
 
     Paths in it are relative to the folder `base` (`card1/`, or empty) of `root`, or to `root` if no picture is there.
     """
@@ -226,6 +215,7 @@ def _detections(file: Path, document: Any, base: str, root: Path, without: dict[
             f"{shown(file)} is no result of MegaDetector: expected an object with a list images and an object "
             "detection_categories, a list of pictures, or SpeciesNet's predictions; give another file or `format`"
         )
+    names = _names_of_species(document) if is_object else {}
     top = PurePosixPath(root.absolute().as_posix())
     first = [image.get("file") for image in images[:_LOOKED_AT] if base and isinstance(image, dict)]
     below = base if any(os.path.isfile(root / base / _slashed(str(path))) for path in first) else ""  # noqa: PTH113 — raises nothing
@@ -239,9 +229,20 @@ def _detections(file: Path, document: Any, base: str, root: Path, without: dict[
             continue
         for place, detection in enumerate(found, start=1):
             row = f"{origin} detection {place}"
-            yield (
-                _relative(detection, path, row, categories) if is_object else _in_pixels(detection, path, row)
-            )._replace(frame=_frame(detection, path, row), timestamp=time)
+            box = _relative(detection, path, row, categories) if is_object else _in_pixels(detection, path, row)
+            guesses = detection.get("classifications", [[image.get("prediction")]])
+            guess = guesses[0] if isinstance(guesses, list) and guesses else None
+            species = str(names.get(str(guess[0]), "")) if isinstance(guess, list) and guess else ""
+            if box.category.casefold() in _NO_ANIMALS or species.casefold() in _NO_SPECIES:
+                species = ""
+            yield box._replace(frame=_frame(detection, path, row), timestamp=time), species
+
+
+def _names_of_species(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the classes of a classifier are called; nothing for individuals, which `dbc export clusters` writes as classes."""
+    info, names = document.get("info"), document.get("classification_categories")
+    is_own = isinstance(info, dict) and info.get("classifier") == OWN_CLASSIFIER
+    return names if isinstance(names, dict) and not is_own else {}
 
 
 def _slashed(path: str) -> str:

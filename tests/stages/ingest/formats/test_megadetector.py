@@ -124,25 +124,36 @@ def test_results_beside_another_json_file_are_found(folder: Path) -> None:
     assert read(folder)[0].path == ("north/a.jpg",)
 
 
-def test_species_of_a_classifier_are_named(folder: Path) -> None:
+def test_species_of_a_classifier_are_told_and_taken_if_they_are_asked_for(folder: Path) -> None:
     guesses = [[["0", 0.9], ["1", 0.1]], [["1", 0.7]], None, [], [7], ["0"], [[]], [["9", 1]]]
     boxes = [BOX | {"bbox": [0.1 * i, 0, 0.1, 0.1], "classifications": guess} for i, guess in enumerate(guesses)]
     file = as_object(folder, {"file": "north/a.jpg", "detections": boxes})
     document = json.loads(file.read_text())
     file.write_text(json.dumps(document | {"classification_categories": {"0": "nyala", "1": "impala"}}))
-    told = "species that a classifier names are not read, and all are compared with each other: 1 impala, 1 nyala; take"
+    told = "species that a classifier names are not told apart, and all are compared with each other: 1 impala, 1 nyala; `c"
     assert read(file)[1].warnings[0].startswith(told)
     own = document | {"classification_categories": {"0": "individual 1", "1": "individual 2"}}
     assert read(written(folder, own | {"info": {"classifier": "dbc-reid"}}))[1].warnings == []
     file.write_text(json.dumps(document | {"classification_categories": {"0": "nyala", "1": "impala"}}))
-    with pytest.raises(UsageError, match="`category` 'nyala' is a species of a classifier, which is not read; take"):
-        read(file, category="nyala")
+    samples, findings = read(file, category="nyala")
+    assert samples.category == ("nyala",)
+    assert findings.boxes == {"of category animal": 7}
+    assert "species by the first guess of a classifier: 1 nyala" in findings.notes
+    assert not findings.warnings
+    samples, findings = read(file, category="animal,nyala")
+    assert sorted(samples.category) == ["animal"] * 7 + ["nyala"]
     names = ["a;mammalia;;;;;nyala", "b;mammalia;;;;;impala"]
-    predictions = [
+    predictions: list[dict[str, Any]] = [
         {"filepath": f"north/{name}.jpg", "detections": [BOX], "prediction": species}
         for name, species in zip("ab", names, strict=True)
     ]
-    assert read(written(folder, {"predictions": predictions}))[1].warnings[0].startswith(told)
+    # a guess is of the picture, and no person is a nyala
+    predictions[0]["detections"].append(BOX | {"category": "2", "bbox": [0, 0, 0.1, 0.1]})
+    file = written(folder, {"predictions": predictions})
+    assert read(file)[1].warnings[0].startswith(told)
+    samples, _ = read(file, category="impala,nyala")
+    assert (samples.path, samples.category) == (("north/a.jpg", "north/b.jpg"), ("nyala", "impala"))
+    assert set(read(file, category="any")[0].category) == {"animal", "human"}
 
 
 def test_what_is_no_species_or_is_left_out_is_no_species_of_a_classifier(folder: Path) -> None:
@@ -156,7 +167,9 @@ def test_what_is_no_species_or_is_left_out_is_no_species_of_a_classifier(folder:
     file = written(folder, {"predictions": predictions})
     assert read(file)[1].warnings == []
     assert len(read(file, category="human")[0]) == 1
-    with pytest.raises(UsageError, match="`category` 'impala' is a species"):
+    with pytest.raises(
+        UsageError, match=r"has no box to take: 2 below confidence 0\.2, 2 of category animal, 1 of category hum"
+    ):
         read(file, category="impala")
     classified = [box | {"classifications": [[str(i), 0.9]]} for i, box in enumerate(boxes)]
     document = json.loads(as_object(folder, {"file": "north/a.jpg", "detections": classified}).read_text())
