@@ -99,14 +99,18 @@ def _show(found: Counting, out: Path | None) -> None:
     low, high = int(found.found.low), int(found.found.high)
     n_more = found.n_answers - found.n_told
     follow = f", from which {n_more} more of the drawn pairs follow" if n_more else ""
-    print_text(
-        f"individuals: {found.found.estimate:.0f}, between {low} and {high} (95 %), by {found.n_told} answers{follow}"
-    )
+    print_text(f"individuals: between {low} and {high} (95 %), by {found.n_told} answers{follow}")
+    estimate = f"the estimate is {found.found.estimate:.0f}"
+    if found.found.is_vague:
+        estimate += ", which means little: pictures that are hard to compare raise it, wrong answers lower it"
+    print_text(estimate)
     print_text(f"stage {found.stage} has {found.n_clusters} clusters")
-    if not low <= found.n_clusters <= high:
+    if not low <= found.n_clusters <= high and found.found.is_vague:
+        print_text(f"no number to merge by yet: more answers, or dbc merge --n-clusters between {low} and {high}")
+    elif not low <= found.n_clusters <= high:
         print_text(f"for about as many clusters as individuals: dbc merge --n-clusters {round(found.found.estimate)}")
     widths = ", ".join(f"{n} answers {width:.0f}" for n, width in found.widths.items())
     so = ", those that follow counted" if n_more else ""
-    print_text(f"the interval is {high - low} wide; expected after {widths}{so}")
+    print_text(f"the interval is {high - low} wide; at best after {widths}{so}")
     if len(found.to_ask):
         print_text(asked)

@@ -74,13 +74,20 @@ class Draws:
 class Count:
     """The number of individuals: an estimate, and an interval that holds it in 95 of 100 cases or more.
 
-    `n_drawn` samples were answered about in full.
+    `n_drawn` samples were answered about in full. `gap` is how far the two estimators of `count` are apart, which is bias:
+    it does not fall with more of them.
     """
 
     estimate: float
     low: float
     high: float
     n_drawn: int
+    gap: float = 0.0
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether the interval is too wide for one number to mean much."""
+        return self.high > 2 * self.low
 
 
 class Similarity:
@@ -246,11 +253,13 @@ def count(draws: Draws, is_same: BoolArray, *, possible: tuple[int, int] | None 
     low = min(estimate - reach, n / largest_degree, estimate * ((1 - CONFIDENCE) / 2) ** (1 / n_drawn))
     high = max(estimate + reach, n / smallest_degree) + float(every.mean() * (1 - inverse.mean())) / (n_drawn + 1)
     fewest, most = possible or (1, n)
-    estimate, low, high = (float(np.clip(each, fewest, most)) for each in (estimate, np.floor(low), np.ceil(high)))
-    return Count(estimate, low, high, n_drawn)
+    ends = (estimate, n / mean_degree, np.floor(low), np.ceil(high))
+    estimate, other, low, high = (float(np.clip(each, fewest, most)) for each in ends)
+    return Count(estimate, low, high, n_drawn, abs(estimate - other))
 
 
 def expected_width(found: Count, *, n_drawn: int) -> float:
-    """About how wide the interval is after `n_drawn` samples were answered about: as 1/√N, and Student's t."""
+    """About how wide the interval is after `n_drawn` samples were answered about: the gap, and the rest as 1/√N."""
     quantiles = [float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) for n in (n_drawn, found.n_drawn)]
-    return float((found.high - found.low) * quantiles[0] / quantiles[1] * (found.n_drawn / n_drawn) ** 0.5)
+    error = found.high - found.low - found.gap
+    return found.gap + error * quantiles[0] / quantiles[1] * float((found.n_drawn / n_drawn) ** 0.5)

@@ -7,6 +7,7 @@ import pytest
 
 from stages.review.counting import (
     INNER,
+    Count,
     Similarity,
     answered,
     count,
@@ -41,7 +42,8 @@ def reviewed(rows, truth, labels, *, n_drawn, seed):
     possible = shown_by_answers(len(truth), pairs[is_same], pairs[~is_same])
     assert possible[0] <= truth.max() + 1 <= possible[1]
     within = count(draws, is_same, possible=possible)
-    assert within == replace(found, **{name: np.clip(getattr(found, name), *possible) for name in ENDS})
+    clipped = {name: np.clip(getattr(found, name), *possible) for name in ENDS}
+    assert within == replace(found, gap=within.gap, **clipped)
     return within
 
 
@@ -121,4 +123,10 @@ def test_answers_reach_drawn_pairs_also_by_what_follows():
 def test_the_width_that_is_expected_falls_with_answers():
     found = reviewed(*partition(2), n_drawn=10, seed=0)
     assert expected_width(found, n_drawn=10) == pytest.approx(found.high - found.low)
-    assert expected_width(found, n_drawn=40) < 0.5 * (found.high - found.low)
+    assert found.gap < expected_width(found, n_drawn=40) < 0.6 * (found.high - found.low)
+    # what the two estimators differ by stays, however many answers come
+    assert expected_width(replace(found, gap=found.high - found.low), n_drawn=1000) == found.high - found.low
+
+
+def test_the_estimate_means_little_while_the_upper_end_is_above_twice_the_lower():
+    assert [Count(30, low, 40, 5).is_vague for low in (19, 20)] == [True, False]
