@@ -105,7 +105,9 @@ def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> 
         _wait_for_the_end()
     opened.book.refresh()
     if opened.book.n_given and opened.draws is None:
-        reporter.note("correct the clusters by these answers: dbc merge --start reviewed")
+        reporter.note(
+            "correct the clusters by these answers: dbc merge --start reviewed; then dbc review has more pairs"
+        )
     fields = {"run": given.run.as_posix(), "answers": file.as_posix(), "given": opened.book.n_given}
     given.show({**fields, "in_file": len(opened.book.rows())}, title="review")
 

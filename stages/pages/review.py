@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -164,19 +165,19 @@ def _original_texts(review: Review, images: Sequence[int], reporter: Reporter) -
 
 def served_page(review: Review) -> str:
     """The page of a server: it asks for pictures and pairs, and tells answers."""
-    data = page_data(review, review.next_pairs(BATCH))
-    return _page(review, data, connects=True)
+    told = {place for first, second, _ in review.book.rows() for place in (first, second)}
+    return _page(review, page_data(review, review.next_pairs(BATCH), told), connects=True)
 
 
-def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
-    """Data of `pairs` for the page's script. Samples are indices among the train samples."""
+def page_data(review: Review, pairs: list[PairToSee], also: Set[int] = frozenset()) -> dict[str, Any]:
+    """Data of `pairs` for the page's script, and of samples `also`. Samples are indices among the train samples."""
     reported = review.reported
     answers, _ = review.book.known()
     cameras, camera = named_places(reported.dataset, "camera")
     described = pair_rows(review, pairs)
     paired = {place for pair in described for place in (pair["first"], pair["second"])}
     others = {place for pair in described for place in (*pair["othersFirst"], *pair["othersSecond"])}
-    mentioned = sorted(paired | others)
+    mentioned = sorted(paired | others | also)
     start = reported.dataset.read("frame_start")
     frames = {place: _frames(start, reported.train[place], FRAMES if place in paired else 1) for place in mentioned}
     camera = camera[reported.train]
@@ -193,9 +194,8 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
             *review.book.shown.pairs[review.book.shown.is_same].tolist(),
         ],
         "told": [[first, second, answer] for first, second, answer in review.book.rows()],
-        "given": review.book.n_given,
-        "last": review.book.last,
         "file": review.book.file.name,
+        "forCount": review.draws is not None,
     }
 
 
@@ -205,14 +205,13 @@ def pair_rows(review: Review, pairs: list[PairToSee]) -> list[dict[str, Any]]:
     rows = []
     for pair in pairs:
         labels = review.reported.labels[[pair.first, pair.second]].tolist()
-        others = (
-            [[], []]
-            if labels[0] == labels[1]
-            else [
-                [member for member in members[label][: OTHERS + 1].tolist() if member != own][:OTHERS]
-                for label, own in zip(labels, (pair.first, pair.second), strict=True)
-            ]
-        )
+        shown = (pair.first, pair.second)
+        others = [
+            [member for member in members[label][: OTHERS + 2].tolist() if member not in shown][:OTHERS]
+            for label in labels
+        ]
+        if labels[0] == labels[1]:
+            others[1] = []
         rows.append(
             {
                 "first": pair.first,
@@ -247,6 +246,7 @@ def _frames(start: Int64Array, sample: int, most: int) -> list[int]:
 
 def _page(review: Review, data: dict[str, Any], *, connects: bool) -> str:
     title = f"dbc review: stage {stage_label(review.reported.stage)}"
+    data["key"] = hashlib.sha256("\n".join([str(data["labels"]), *review.names]).encode()).hexdigest()[:16]
     body = joined(
         element("header", element("h1", title), element("span", id="progress", class_="quiet", aria_live="polite")),
         element(

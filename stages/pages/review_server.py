@@ -24,6 +24,10 @@ from stages.pages.review import BATCH, Review, page_data, picture_of, served_pag
 HOST = "127.0.0.1"
 MOST_BYTES = 10_000
 """Bytes that may be sent at once."""
+MOVED = (
+    "this is not the address of the dbc review that runs now. It has another one each time it starts: open the one that it "
+    "printed. Answers that were saved are kept"
+)
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -34,10 +38,10 @@ HEADERS = {
 
 
 class RefusedError(Exception):
-    """A request that is not answered, with the HTTP status that says why."""
+    """A request that is not answered, with the HTTP status that says why, and what the person can do."""
 
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status.phrase)
+    def __init__(self, status: HTTPStatus, told: str = "") -> None:
+        super().__init__(told or status.phrase)
         self.status = status
 
 
@@ -93,11 +97,18 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             respond(self._path())
         except RefusedError as refused:
-            self._send(refused.status, "text/plain; charset=utf-8", refused.status.phrase.encode())
+            self._tell(refused.status, str(refused))
         except UsageError as error:
-            self._send_json(HTTPStatus.CONFLICT, {"problem": str(error)})
+            self._tell(HTTPStatus.CONFLICT, str(error))
         except DbcError as error:
-            self._send_json(HTTPStatus.INTERNAL_SERVER_ERROR, {"problem": str(error)})
+            self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+
+    def _tell(self, status: HTTPStatus, problem: str) -> None:
+        """A problem, to the page's script, or to a person who opened the address."""
+        if self.command == "POST":
+            self._send_json(status, {"problem": problem})
+        else:
+            self._send(status, "text/plain; charset=utf-8", problem.encode())
 
     def _path(self) -> str:
         """The path below the token; RefusedError for another host or token."""
@@ -106,14 +117,14 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.FORBIDDEN)
         token, _, path = self.path.removeprefix("/").partition("/")
         if not secrets.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
-            raise RefusedError(HTTPStatus.NOT_FOUND)
+            raise RefusedError(HTTPStatus.NOT_FOUND, MOVED)
         return path
 
     def _get(self, path: str) -> None:
         review = self._review
         if not path:
             with self._lock:
-                review.book.refresh()
+                review.book.begin()
                 text = served_page(review)
             self._send(HTTPStatus.OK, "text/html; charset=utf-8", text.encode())
             return
@@ -139,27 +150,23 @@ class _Handler(BaseHTTPRequestHandler):
                 raise RefusedError(HTTPStatus.NOT_FOUND)
 
     def _add(self, sent: dict[str, Any]) -> dict[str, Any]:
-        first, second = self._pair(sent)
-        answer: Any = sent.get("answer")
-        if answer not in get_args(Answer):
-            raise RefusedError(HTTPStatus.BAD_REQUEST)
-        self._review.book.add(first, second, answer)
+        self._review.book.add(*self._told(sent))
         return {"given": self._review.book.n_given}
 
     def _undo(self, sent: dict[str, Any]) -> dict[str, Any]:
-        first, second = self._pair(sent)
-        self._review.book.undo(first, second)
+        self._review.book.undo(*self._told(sent))
         return {"given": self._review.book.n_given}
 
-    def _pair(self, sent: dict[str, Any]) -> tuple[int, int]:
+    def _told(self, sent: dict[str, Any]) -> tuple[int, int, Answer]:
         n_samples = len(self._review.reported.labels)
         first, second = (
             place if type(place) is int and 0 <= place < n_samples else -1
             for place in (sent.get("first"), sent.get("second"))
         )
-        if -1 in (first, second) or first == second:
+        answer: Any = sent.get("answer")
+        if -1 in (first, second) or first == second or answer not in get_args(Answer):
             raise RefusedError(HTTPStatus.BAD_REQUEST)
-        return first, second
+        return first, second, answer
 
     def _sent(self) -> dict[str, Any]:
         """The JSON object of the request; RefusedError if a page of another site sent it, or it is no JSON object."""

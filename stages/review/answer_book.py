@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,11 +47,6 @@ class AnswerBook:
         """How many answers were added and not taken back."""
         return len(self._given)
 
-    @property
-    def last(self) -> tuple[int, int] | None:
-        """The pair of the last answer that was added and not taken back."""
-        return self._given[-1][:2] if self._given else None
-
     def refresh(self) -> None:
         """Read what the file says now, others' answers, too."""
         self._table = _Table.read(self.file)
@@ -68,6 +63,7 @@ class AnswerBook:
         """
         with alone_in_writing(self.file):
             self.refresh()
+            self._require_file()
             if answer != "unsure":
                 others = "other answers, labels or the data" if len(self.shown.pairs) else "other answers"
                 self._require_agreement([(first, second, answer)], f"'{answer}' contradicts {others}")
@@ -76,27 +72,41 @@ class AnswerBook:
         self._told.append((first, second, answer))
         self._given.append((first, second, answer))
 
-    def undo(self, first: int, second: int) -> None:
-        """Take back the last answer about this pair that was added here; those of others and older ones stay.
+    def undo(self, first: int, second: int, answer: Answer) -> None:
+        """Take back the last row of the file that says this of the two, whoever wrote it.
 
-        UsageError if there is none, or if somebody rewrote the row in the file so that it says something else; in the other
-        order of the two, in capitals or with spaces it says the same.
+        UsageError if there is none, as when somebody took it back or rewrote it so that it says something else.
         """
-        given = next((told for told in reversed(self._given) if told[:2] == (first, second)), None)
-        if given is None:
-            raise UsageError(
-                "no answer about this pair was given here, or it was taken back already; load the page again"
-            )
         with alone_in_writing(self.file):
-            self._table = _Table.read(self.file)
-            if not self._table.remove(row := self._row(*given)):
+            self.refresh()
+
+            def says_so(cells: Row) -> bool:
+                places = {self._samples.place(name.strip(), at=str(self.file)) for name in cells[:2]}
+                return cells[2].strip().casefold() == answer and places == {first, second}
+
+            if not self._table.remove(says_so):
+                row = ",".join(self._row(first, second, answer))
                 raise UsageError(
-                    f"the row {','.join(row)!r} is no longer in {self.file} as it was given; correct the file, then load the "
-                    "page again"
+                    f"the row {row!r} is no longer in {self.file} as it was given; correct the file, then load the page again"
                 )
             write_text(self._table.text(), self.file, argument="answers", overwrite=True)
-        self._given.remove(given)
+        if (given := (first, second, answer)) in self._given:
+            self._given.remove(given)
         self.refresh()
+
+    def begin(self) -> None:
+        """Read the file for a page that is loaded; what was given here and is there no more is forgotten."""
+        self.refresh()
+        self._given = [given for given in self._given if given in self._told]
+
+    def _require_file(self) -> None:
+        """UsageError if no pair that was answered here is left in the file, as when it was moved away."""
+        given, told = ({frozenset(row[:2]) for row in rows} for rows in (self._given, self._told))
+        if given and not given & told:
+            raise UsageError(
+                f"{self.file} has none of the answers left that were given here ({len(self._given)}); put it back, or load "
+                "the page again to go on without them"
+            )
 
     def known(self) -> tuple[Answers, Int64Array]:
         """What is known, with what data and labels show, and the pairs (u, 2) that nobody could say."""
@@ -148,23 +158,18 @@ class _Table:
         cells = dict(zip(self._places, row, strict=True))
         self._rows.append([cells.get(place, "") for place in range(len(self._header))])
 
-    def remove(self, row: Row) -> bool:
-        """Take out the last row that says this; whether there was one."""
+    def remove(self, is_meant: Callable[[Row], bool]) -> bool:
+        """Take out the last row that is meant; whether there was one."""
+        a, b, c = self._places
         for place in reversed(range(len(self._rows))):
             cells = self._rows[place]
-            if len(cells) > max(self._places) and _meaning([cells[at] for at in self._places]) == _meaning(row):
+            if len(cells) > max(self._places) and is_meant((cells[a], cells[b], cells[c])):
                 del self._rows[place]
                 return True
         return False
 
     def text(self) -> str:
         return rows_as_csv([self._header, *self._rows], delimiter=self._delimiter)
-
-
-def _meaning(row: Sequence[str]) -> Row:
-    """The two names of a row in their order, and the answer, as the file is read: without spaces around, in small letters."""
-    first, second = sorted(name.strip() for name in row[:2])
-    return first, second, row[2].strip().casefold()
 
 
 def read_rows(file: Path) -> list[Row]:

@@ -93,10 +93,19 @@ def test_answers_are_saved_taken_back_and_refused_if_they_contradict(page: Page,
     assert "'different' contradicts other answers" in told["problem"]
     status, more = page.post("more", {})
     assert [first, second] not in [[pair["first"], pair["second"]] for pair in more["pairs"]]
-    assert page.post("undo", {})[0] == 400
-    assert page.post("undo", asked) == (200, {"given": 0})
-    assert page.post("undo", asked)[0] == 409
+    assert page.post("undo", asked)[0] == 400
+    assert page.post("undo", {**asked, "answer": "same"}) == (200, {"given": 0})
+    assert page.post("undo", {**asked, "answer": "same"})[0] == 409
     assert (merged / "constraints.csv").read_text().splitlines() == saved[:1]
+    # a page that is loaded lists the answers of the file; a bad row is told in words
+    (merged / "constraints.csv").write_text("\n".join(saved))
+    shown = data_of(page.ask("GET", page.parts.path)[1].decode())
+    assert shown["told"] == [[first, second, "same"]]
+    assert {str(first), str(second)} <= set(shown["names"]) & set(shown["frames"])
+    (merged / "constraints.csv").write_text("\n".join([*saved, "nowhere.jpg,x.jpg,same"]))
+    status, text, headers = page.ask("GET", page.parts.path)
+    assert (status, headers["Content-Type"]) == (409, "text/plain; charset=utf-8")
+    assert b"line 3" in text
 
 
 def test_no_other_page_can_read_or_send_anything(page: Page, merged: Path) -> None:
@@ -126,7 +135,8 @@ def test_no_other_page_can_read_or_send_anything(page: Page, merged: Path) -> No
     for status, attempts in refused.items():
         for headers in attempts:
             assert page.post("answer", asked, **headers)[0] == status, headers
-    assert page.ask("POST", "/wrong/answer", asked)[0] == 404
+    status, told, _ = page.ask("POST", "/wrong/answer", asked)
+    assert (status, "open the one that it printed" in json.loads(told)["problem"]) == (404, True)
     assert page.post("answer", b"x" * 20_000)[0] == 413
     wrong: list[object] = [b"{", [], {}, {**asked, "answer": "x"}, {**asked, "second": 0}, {**asked, "first": -1}]
     for body in [*wrong, {**asked, "first": True}, {**asked, "second": 10**9}, {**asked, "first": "0"}]:

@@ -1,13 +1,15 @@
 "use strict";
-/* Pairs one after the other. With a server every answer is saved at once; without one they are downloaded. */
+/* Pairs one after the other. With a server every answer is saved at once; without one the browser keeps them for a download. */
 const served = !data.pictures;
 const labels = data.labels;
 const root = document.getElementById("review-root");
 const progress = document.getElementById("progress");
-const told = [];          // answers of this sitting: {pair, answer, effect}
-const earlier = data.told ?? [];
-let queue = data.pairs.slice(), apart = data.apart.slice(), together = data.together.slice();
-let place = 0, busy = false, asked = false, saved = 0;
+const told = [];          // answers of this tab: {pair, answer}
+const queue = data.pairs.slice();
+const earlier = data.told.map(([first, second, answer]) => ({ pair: pairOf(first, second), answer }));
+const store = served ? "sessionStorage" : "localStorage", kept = `dbc review ${location.pathname} ${data.key}`;
+let apart = data.apart.slice(), together = data.together.slice();
+let place = 0, busy = false, asked = false, saved = 0, readyAt = Infinity;
 
 /* ---- what answers say: groups that "same" joins, and groups that "different" keeps apart ---- */
 function groups() {
@@ -19,7 +21,7 @@ function groups() {
   };
   const different = [...apart];
   for (const [a, b] of together) if (find(a) !== find(b)) parent.set(find(a), find(b));
-  for (const [a, b, answer] of [...earlier, ...told.map(({ pair, answer }) => [pair.first, pair.second, answer])]) {
+  for (const { pair: { first: a, second: b }, answer } of [...earlier, ...told]) {
     if (answer === "same" && find(a) !== find(b)) parent.set(find(a), find(b));
     if (answer === "different") different.push([a, b]);
   }
@@ -27,6 +29,10 @@ function groups() {
   return { find, isSame: (a, b) => find(a) === find(b), areApart: (a, b) => keys.has(key(find(a), find(b))) };
 }
 function key(a, b) { return a < b ? `${a} ${b}` : `${b} ${a}`; }
+function pairOf(first, second) {
+  return queue.find((pair) => key(pair.first, pair.second) === key(first, second))
+    ?? { first, second, othersFirst: [], othersSecond: [], reason: "again" };
+}
 
 /* A cluster by its lasting number, with its size. */
 function named(label) { return `${data.individuals[label]} (${count(clusterSize(label), "sample")})`; }
@@ -37,7 +43,7 @@ function effectOf(pair, answer) {
   if (answer === "unsure") return "nothing changes; the pair is not asked again";
   if (a === b) {
     return answer === "same" ? `individual ${named(a)} stays together here`
-      : `individual ${named(a)} will be split: about ${pair.sizes[0]} and ${pair.sizes[1]}`;
+      : `individual ${named(a)} will be split${pair.sizes ? `: about ${pair.sizes[0]} and ${pair.sizes[1]}` : ""}`;
   }
   const both = `individuals ${named(a)} and ${named(b)}`;
   return answer === "same" ? `${both} become one` : `${both} stay apart`;
@@ -45,12 +51,12 @@ function effectOf(pair, answer) {
 
 /* ---- the page ---- */
 const REASONS = {
-  drawn: "This pair was drawn for the count.",
-  "would join": "These two clusters would join next.",
+  "would join": "Their clusters would join next.",
   "alone": "A single sample and its nearest cluster.",
-  "joined last": "One cluster, whose two sides joined last.",
-  "loose": "One cluster, and the member farthest from it.",
+  "joined last": "They are in one cluster, whose two sides joined last.",
+  "loose": "They are in one cluster; one of them is farthest from its others.",
   "drawn": "Drawn by chance, to count individuals.",
+  "again": "Its answer was taken back.",
 };
 const side = { first: el("figure", { className: "side" }), second: el("figure", { className: "side" }) };
 const reason = el("p", { className: "reason" });
@@ -62,12 +68,14 @@ const back = el("button", { type: "button", className: "answer", onclick: undo }
 const download = el("button", { type: "button", className: "answer", onclick: save }, "Download answers");
 const bar = el("progress", { max: 1, value: 0 });
 bar.setAttribute("aria-label", "Pairs answered");
-const log = el("ol", { className: "log", reversed: true, tabIndex: 0 });
+const log = el("div", { className: "log", tabIndex: 0 });
 const pairBox = el("div", { className: "pair" }, side.first, side.second);
 const done = el("p", { className: "reason", hidden: true });
 
 root.append(bar, reason, pairBox, done, el("div", { className: "buttons" }, buttons, back, served ? null : download), problem,
-  el("h2", {}, "What your answers changed"), log);
+  el("h2", {}, "Answers so far"), log);
+const viewer = el("dialog", { className: "large", onclick: () => viewer.close() });
+document.body.append(viewer);
 
 function source(number, folder = "picture") {
   if (served) return `${folder}/${number}`;
@@ -76,12 +84,17 @@ function source(number, folder = "picture") {
 function image(number, told, folder) {
   const from = source(number, folder);
   if (!from) return el("span", { className: "none" }, "no picture");
-  return el("img", { src: from, alt: told, decoding: "async" });
+  return el("button", { type: "button", className: "look", title: "Enlarge", "aria-label": `Enlarge ${told}`, onclick: () => enlarge(number, told) },
+    el("img", { src: from, alt: "", decoding: "async" }));
+}
+function enlarge(number, told) {
+  viewer.replaceChildren(el("img", { src: source(number), alt: told }), el("button", { type: "button", autofocus: true }, "Close"));
+  viewer.showModal();
 }
 function strip(label, numbers) {
   if (!numbers.length) return null;
   return el("div", { className: "others" }, el("span", { className: "quiet" }, label),
-    el("div", { className: "tiles" }, numbers.map((number) => image(number, "", "stored"))));
+    el("div", { className: "tiles" }, numbers.map((number) => image(number, label, "stored"))));
 }
 function fill(box, row, others, label) {
   const camera = data.cameras[row], [first, ...later] = data.frames[row];
@@ -92,7 +105,32 @@ function fill(box, row, others, label) {
 
 function isDecided(pair) {
   const known = groups();
-  return known.isSame(pair.first, pair.second) || known.areApart(pair.first, pair.second);
+  return told.some((given) => given.pair === pair) || known.isSame(pair.first, pair.second) || known.areApart(pair.first, pair.second);
+}
+
+/* All answers, the newest of this tab first; each can be taken back. */
+function list() {
+  paged(log, [...told.toReversed(), ...(served ? earlier.toReversed() : [])], (given) => el("p", {}, el("strong", {}, given.answer), ": ",
+    text(data.names[given.pair.first]), " and ", text(data.names[given.pair.second]), " ",
+    el("button", { type: "button", onclick: () => takeBack(given) }, "Take back"),
+    el("br"), el("span", { className: "quiet" }, effectOf(given.pair, given.answer))), { step: 50, nothing: "None yet." });
+}
+
+/* This tab's answers, so that they are there when the page is loaded again. */
+function keep() {
+  const answers = told.map(({ pair, answer }) => [pair.first, pair.second, answer]);
+  try { window[store].setItem(kept, JSON.stringify({ answers, saved })); } catch { /* some browsers keep nothing for files */ }
+}
+function recall() {
+  let found = null;
+  try { found = JSON.parse(window[store].getItem(kept)); } catch { /* nothing is kept */ }
+  for (const [first, second, answer] of found?.answers ?? []) {
+    const pair = pairOf(first, second), at = earlier.findIndex((given) => given.pair.first === first && given.pair.second === second && given.answer === answer);
+    if (served ? at < 0 : !queue.includes(pair)) continue;
+    if (at >= 0) earlier.splice(at, 1);
+    told.push({ pair, answer });
+  }
+  saved = Math.min(found?.saved ?? 0, told.length);
 }
 
 async function show() {
@@ -106,20 +144,25 @@ async function show() {
   const before = earlier.length ? `${count(earlier.length, "answer")} before, ` : "";
   const state = !n ? "" : served ? ", all saved" : n > saved ? `, ${n - saved} not downloaded` : ", all downloaded";
   progress.textContent = `${before}${before ? `${n} now` : count(n, "answer")}${state} · ${count(left, "pair")} left${served ? " in this batch" : ""}`;
-  back.disabled = !n && !(served && data.last);
+  back.disabled = !n;
+  list();
   download.disabled = !n;
   for (const button of buttons) button.disabled = !pair;
   pairBox.hidden = reason.hidden = !pair;
   done.hidden = Boolean(pair);
   if (!pair) {
-    done.textContent = served
-      ? `No pair is left that is worth a look. The answers are in ${data.file}: dbc merge --start reviewed corrects the clusters by them.`
-      : "No pair is left on this page. Download the answers and put the file into the folder of the run.";
+    done.textContent = !served ? "No pair is left on this page. Download the answers and put the file into the folder of the run."
+      : data.forCount ? `All pairs that were drawn are answered. The answers are in ${data.file}: dbc count says what follows from them.`
+        : `All pairs of these clusters that are worth a look are answered. The answers are in ${data.file}: dbc merge --start reviewed corrects the clusters by them, and dbc review then shows pairs of the corrected ones.`;
     return;
   }
-  reason.textContent = `${REASONS[pair.reason] ?? ""} Same individual?`;
+  reason.replaceChildren("Do the two large pictures show the same individual? ", el("small", {}, REASONS[pair.reason] ?? ""));
   fill(side.first, pair.first, pair.othersFirst, labels[pair.first]);
   fill(side.second, pair.second, pair.othersSecond, labels[pair.second]);
+  // no answer to pictures that nobody can have seen: a double click answers once
+  readyAt = Infinity;
+  const large = [...pairBox.querySelectorAll(".side > .look > img")];
+  Promise.all(large.map((each) => each.decode().catch(() => null))).then(() => { if (pair === queue[place]) readyAt = performance.now() + 300; });
   const coming = queue[place + 1];
   if (served && coming) for (const row of [coming.first, coming.second]) new Image().src = source(data.frames[row][0]);
 }
@@ -147,35 +190,33 @@ async function alone(work) {
 }
 
 function give(answer) {
+  if (performance.now() < readyAt) return;
   return alone(async () => {
     const pair = queue[place];
     if (!pair) return;
     if (served) await post("answer", { first: pair.first, second: pair.second, answer });
-    const effect = effectOf(pair, answer);
-    told.push({ pair, answer, effect, at: place });
-    log.prepend(el("li", {}, el("strong", {}, answer), ": ", text(data.names[pair.first]), " and ", text(data.names[pair.second]), el("br"), el("span", { className: "quiet" }, effect)));
+    told.push({ pair, answer });
+    keep();
     place += 1;
     await show();
   });
 }
 
-function undo() {
+function undo() { if (told.length) takeBack(told.at(-1)); }
+
+/* The pair is asked about again, before what comes next. */
+function takeBack(given) {
   return alone(async () => {
-    if (!told.length) {
-      // answers that were given before the page was loaded again
-      if (!served || !data.last) return;
-      await post("undo", { first: data.last[0], second: data.last[1] });
-      location.reload();
-      return;
-    }
-    const last = told.at(-1);
-    if (served) await post("undo", { first: last.pair.first, second: last.pair.second });
-    told.pop();
-    log.firstElementChild?.remove();
-    if (queue[last.at] !== last.pair) queue.splice(place, 0, last.pair);
-    else place = last.at;
+    const { pair, answer } = given, at = told.indexOf(given), before = queue.indexOf(pair);
+    if (served) await post("undo", { first: pair.first, second: pair.second, answer });
+    if (at >= 0) told.splice(at, 1);
+    else earlier.splice(earlier.indexOf(given), 1);
+    if (at >= 0) saved = Math.min(saved, at);
+    keep();
+    if (before >= 0) queue.splice(before, 1);
+    if (before >= 0 && before < place) place -= 1;
+    queue.splice(place, 0, pair);
     asked = false;
-    saved = Math.min(saved, told.length);
     await show();
   });
 }
@@ -205,11 +246,12 @@ function save() {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   saved = told.length;
+  keep();
   show();
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || viewer.open) return;
   const answers = { s: "same", d: "different", u: "unsure" };
   const pressed = event.key.toLowerCase();
   if (answers[pressed]) give(answers[pressed]);
@@ -218,4 +260,5 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 addEventListener("beforeunload", (event) => { if (!served && told.length > saved) event.preventDefault(); });
+recall();
 alone(show);

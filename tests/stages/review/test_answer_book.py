@@ -47,13 +47,11 @@ def test_every_answer_is_in_the_file_at_once_and_the_last_can_be_taken_back(tmp_
     file = tmp_path / "run" / "constraints.csv"
     mine = book(file)
     assert not file.exists()
-    assert mine.last is None
     for first, second, answer in ((0, 1, "same"), (2, 3, "different"), (4, 5, "unsure")):
         mine.add(first, second, answer)  # type: ignore[arg-type]
         assert rows(file)[-1] == [NAMES[first], NAMES[second], answer]
     assert rows(file)[0] == ["path_a", "path_b", "answer"]
-    assert mine.last == (4, 5)
-    mine.undo(4, 5)
+    mine.undo(4, 5, "unsure")
     assert len(rows(file)) == 3
     answers, unsure = mine.known()
     assert answers.pairs.tolist() == [[0, 1], [2, 3]]
@@ -62,20 +60,44 @@ def test_every_answer_is_in_the_file_at_once_and_the_last_can_be_taken_back(tmp_
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_a_second_sitting_goes_on_with_the_file_and_takes_back_only_its_own(tmp_path: Path) -> None:
+def test_a_second_sitting_goes_on_with_the_file_and_takes_back_any_answer_of_it(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv"
     book(file).add(0, 1, "same")
     again = book(file)
     assert (again.n_given, again.rows()) == (0, [(0, 1, "same")])
     again.add(1, 2, "unsure")
     assert again.n_given == 1
-    again.undo(1, 2)
-    with pytest.raises(UsageError, match="no answer about this pair was given here"):
-        again.undo(0, 1)
-    assert len(rows(file)) == 2
+    again.undo(0, 1, "same")
+    assert (again.n_given, again.rows()) == (1, [(1, 2, "unsure")])
+    with pytest.raises(UsageError, match="is no longer in"):
+        again.undo(0, 1, "same")
+    again.undo(1, 2, "unsure")
+    assert (again.n_given, len(rows(file))) == (0, 1)
 
 
-def test_two_books_and_an_editor_on_one_file_lose_nothing_and_take_back_only_their_own(tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away_is_told_before_answers_begin_another(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv"
+    mine = book(file)
+    mine.add(0, 1, "same")
+    mine.add(1, 2, "different")
+    file.rename(tmp_path / "safe.csv")
+    with pytest.raises(UsageError, match=r"has none of the answers left that were given here \(2\); put it back"):
+        mine.add(3, 4, "same")
+    assert not file.exists()
+    # a pair that an editor corrected is there
+    file.write_text(
+        'path_a,path_b,answer\nc.jpg,b "quoted", odd.jpg,unsure\n'.replace(
+            'b "quoted", odd.jpg', '"b ""quoted"", odd.jpg"'
+        )
+    )
+    mine.add(3, 4, "same")
+    file.unlink()
+    mine.begin()
+    mine.add(3, 5, "same")
+    assert (mine.n_given, len(rows(file))) == (1, 2)
+
+
+def test_two_books_and_an_editor_on_one_file_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv"
     file.write_text("note;Path_A;path_b;answer\nmine;a.jpg;c.jpg;Different\n")
     one, other = book(file), book(file)
@@ -85,7 +107,7 @@ def test_two_books_and_an_editor_on_one_file_lose_nothing_and_take_back_only_the
         editor.write("by hand;e.jpg;f.jpg;unsure\n")
     with pytest.raises(UsageError, match="'same' contradicts other answers"):
         one.add(3, 2, "same")
-    one.undo(0, 1)
+    one.undo(0, 1, "same")
     other.add(0, 1, "unsure")
     one.refresh()
     for each in (one, other):
@@ -112,14 +134,14 @@ def test_an_answer_that_was_rewritten_is_taken_back_or_said_to_be_gone(tmp_path:
     mine = book(file)
     mine.add(0, 2, "same")
     file.write_text("path_a,path_b,answer\n c.jpg ,a.jpg, SAME\n")
-    mine.undo(0, 2)
+    mine.undo(0, 2, "same")
     assert (rows(file), mine.n_given, mine.rows()) == ([["path_a", "path_b", "answer"]], 0, [])
     mine.add(0, 2, "same")
     changed = "path_a,path_b,answer\na.jpg,c.jpg,different\na.jpg,e.jpg,same\n"
     file.write_text(changed)
     with pytest.raises(UsageError, match=r"the row 'a.jpg,c.jpg,same' is no longer in .*answers.csv as it was given"):
-        mine.undo(0, 2)
-    assert (file.read_text(), mine.last) == (changed, (0, 2))
+        mine.undo(0, 2, "same")
+    assert (file.read_text(), mine.n_given) == (changed, 1)
 
 
 def test_an_answer_against_a_chain_of_others_is_refused_with_the_chain_and_not_saved(tmp_path: Path) -> None:
