@@ -133,7 +133,7 @@ def _detections(
     `images` and `annotations` are the objects of `content` by their ids.
     """
     videos = _videos(content)
-    first = _first_frame(images, findings)
+    frames = _frame_fields(images, findings)
     are_told_apart = len(set(videos.values())) == len(videos)
     categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
     folder, absolute = _picture_folder(file, root, images), PurePosixPath(root.absolute().as_posix())
@@ -163,12 +163,12 @@ def _detections(
         video = videos.get(str(image["video_id"]), "") if is_frame else ""
         track = said(annotation, "track_id", *["instance_id"][:is_frame])
         track = "" if number_of(track) == NO_TRACK else track
-        frame = _frame_name(image)
+        frame, first = frames[str(annotation["image_id"])]
         yield Detection(
             path=path_below(f"{folder}{image['file_name']}", absolute, origin),
             origin=origin,
             box=box_of(annotation.get("bbox"), origin, name="bbox", meaning="[left, top, width, height] in pixels"),
-            frame=frame_of(image.get(frame), origin, name=frame) - (first if _is_counted(image) else 0),
+            frame=frame_of(image.get(frame), origin, name=frame) - first,
             tracklet=f"{(are_told_apart and video) or image.get('video_id', '')}/{track}" if track else "",
             timestamp=said(image, "datetime", "date_captured"),
             score=score_of(annotation.get("score", annotation.get("conf")), origin),
@@ -222,39 +222,30 @@ def _videos(content: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _frame_name(image: Mapping[str, Any]) -> str:
-    """Name of the field that has the number of the frame `image`."""
-    of_video = OF_VIDEO if image.get("video_id") is not None else ()
-    named = [name for name in ("frame_num", *of_video) if not is_unsaid(image.get(name))]
-    return next((name for name in named if name == "frame_num" or not _is_word(image[name])), "frame_num")
+def _frame_fields(images: Mapping[str, Mapping[str, Any]], findings: Findings) -> dict[str, tuple[str, int]]:
+    """The field that has the number of each frame, and what the first frame has there, which is 0 in a video itself.
 
-
-def _is_word(value: object) -> bool:
-    """Whether `value` is a text that is no number."""
-    return isinstance(value, str) and not is_unsaid(value) and number_of(value) is None
-
-
-def _is_counted(image: Mapping[str, Any]) -> bool:
-    """Whether `image` is a picture of COCO-VID with a number, which may count from 1; in a video itself it is from 0."""
-    return _frame_name(image) in OF_VIDEO and not is_video(image["file_name"])
-
-
-def _first_frame(images: Mapping[Any, Mapping[str, Any]], findings: Findings) -> int:
-    """The number of the first frame in all videos: 0 if a picture has it, else 1, which is told."""
-    of_video = [image for image in images.values() if image.get("video_id") is not None]
-    words = [image[name] for image in of_video for name in OF_VIDEO if _is_word(image.get(name))]
+    Of pictures of COCO-VID that is 0, in all videos, if one has it, else 1, which is told.
+    """
+    fields: dict[str, str] = {}
+    words: list[str] = []
+    for key, image in images.items():
+        names = ("frame_num", *OF_VIDEO) if image.get("video_id") is not None else ("frame_num",)
+        said = {name: image[name] for name in names if not is_unsaid(image.get(name))}
+        odd = [name for name in OF_VIDEO if isinstance(said.get(name), str) and number_of(said[name]) is None]
+        words += [said.pop(name) for name in odd]
+        fields[key] = next(iter(said), "frame_num")
     if words:
         findings.warnings.append(
             f"frames of pictures that are no numbers, taken for missing: {len(words)}, such as {shown(words[0])}"
         )
-    numbers = (number_of(image[_frame_name(image)]) for image in images.values() if _is_counted(image))
+    of_pictures = {key for key, name in fields.items() if name in OF_VIDEO and not is_video(images[key]["file_name"])}
     # what is no number is refused with the annotation
-    least = min((0 if number is None else number for number in numbers), default=0)
-    if least < 1:
-        return 0
-    told = f"no picture has frame 0, the least is {least:.0f}, so frames are taken to count from 1, in all videos"
-    (findings.notes if least == 1 else findings.warnings).append(told)
-    return 1
+    least = min((number_of(images[key][fields[key]]) or 0 for key in of_pictures), default=0)
+    if least >= 1:
+        told = f"no picture has frame 0, the least is {least:.0f}, so frames are taken to count from 1, in all videos"
+        (findings.notes if least == 1 else findings.warnings).append(told)
+    return {key: (name, int(least >= 1 and key in of_pictures)) for key, name in fields.items()}
 
 
 def _by_id(file: Path, content: Mapping[str, Any], name: str, *, needed: str) -> dict[Any, dict[str, Any]]:
