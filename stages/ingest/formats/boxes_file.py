@@ -25,12 +25,8 @@ CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
 _FILES_LOOKED_AT, _BYTES_LOOKED_AT = 50, 1 << 16
 _CVAT = re.compile(rb"<annotations[\s>]")
 _BOXES_IN_JSON = re.compile(rb'"(?:bounding_?box|bbox|boxes|rectanglelabels)"\s*:')
-_KITTI = 17
-"""Fields of a line of KITTI: frame, track, type and numbers."""
 _NOTHING = "DontCare"
 """What KITTI calls regions that are not labelled."""
-_WORDS = frozenset({"type", "confidence", "class"})
-"""Fields that are no numbers, or are read apart."""
 
 
 class Form(NamedTuple):
@@ -223,10 +219,10 @@ def _head(file: Path) -> bytes:
 
 
 def is_kitti(file: Path) -> bool:
-    """Whether the first line of `file` is of `KITTI`: numbers, and a word in third place."""
+    """Whether the first line of `file` is of `KITTI`, with or without a score: numbers, and a word in third place."""
     fields = _head(file).partition(b"\n")[0].decode("ascii", "replace").split()
     is_number = [number_of(field) is not None for field in fields]
-    return len(fields) >= _KITTI and fields[2].isalpha() and is_number.count(False) == 1
+    return len(fields) >= len(KITTI.fields) - 1 and fields[2].isalpha() and is_number.count(False) == 1
 
 
 def _why_unread(file: Path) -> str | None:
@@ -273,9 +269,8 @@ def _row(file: Path, number: int, text: str, form: Form) -> Row:
     said = dict(zip(form.fields, cells, strict=False))
     # no id, and no number at all, mean that there is no track
     said["id"] = str(NO_TRACK) if is_missing(said["id"]) else said["id"]
-    named = [name for name in needed if name not in _WORDS]
-    numbers = {name: found for name in named if (found := number_of(said[name])) is not None}
-    if len(numbers) < len(named):
+    numbers = {name: found for name in needed if name != "type" and (found := number_of(said[name])) is not None}
+    if len(numbers) < len(needed) - ("type" in needed):
         advice = "correct it" if numbers else "leave the header out"
         raise UsageError(f"{origin}: {shown(text.strip())} are not numbers; {advice}")
     confidence = score_of(said["confidence"], origin, name="confidence") if "confidence" in said else math.nan
