@@ -116,7 +116,7 @@ class Given:
         """The run with the dataset of its newest clusters, which is said if pictures were added after them."""
         from stages.runs.lineage import with_clusters
 
-        return with_clusters(self.run_directory, self.reporter)
+        return with_clusters(self.run_directory, self.note)
 
     def context(self, reporter: Reporter | None = None) -> Context:
         """Device, limits and the like; reports go to `reporter`, by default to that of `self`."""

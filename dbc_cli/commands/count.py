@@ -76,6 +76,7 @@ def _fields(found: Counting) -> dict[str, Any]:
     return {
         "stage": found.stage,
         "n_clusters": found.n_clusters,
+        "n_named": found.n_named,
         "answered": found.n_answers,
         "to_answer": len(found.to_ask),
         "estimate": None if count is None else count.estimate,
@@ -92,6 +93,11 @@ def _show(found: Counting, out: Path | None) -> None:
             f"{found.n_given} answers are in the file, and {found.n_answers} of the drawn pairs are answered: which pairs are "
             "drawn follows from the clusters, so after other merges or new pictures they are others; answers stay and count"
         )
+    if found.n_named is not None:
+        print_text(
+            f"individuals: {found.n_named}, as labels name every sample of these clusters; nothing is left to estimate"
+        )
+        return
     if found.found is None:
         print_text(f"stage {found.stage} has {found.n_clusters} clusters, which is no estimate of the individuals")
         print_text(asked)

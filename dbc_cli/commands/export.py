@@ -109,12 +109,14 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from stages.export.which_stage import stage_to_show
     from stages.ingest.whereabouts import find_pictures
     from stages.pages import scatter
+    from stages.runs.lineage import with_clusters
 
     out, folders, overwrite, as_format = given["out"], given["folders"], given.flag("overwrite"), given["format"]
     _check_clusters(given)
     reporter = given.reporter
     positions = None if given["map"] is None else partial(scatter.positions, method=given["map"])
-    run = given.clustered_run
+    # those that were added are listed, too
+    run = with_clusters(given.run_directory)
     stage = stage_to_show(run, assigned_stage(given.run_directory) if given.stage is None else given.stage, reporter)
     members = members_of(run, stage, reporter, positions=positions, newest=given.run_directory)
     for note in members.notes:

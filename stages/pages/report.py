@@ -20,7 +20,7 @@ from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
 from stages.reporting import Reporter
 from stages.runs.descent import older_chain
-from stages.runs.lineage import dataset_of, made_from, parent_of
+from stages.runs.lineage import dataset_of, made_from, parent_of, told_left_out
 from stages.runs.naming import lineage_of
 from stages.runs.run_directory import RunDirectory, compared_cameras, metrics_manifest
 from stages.runs.store import Artifact, every_version
@@ -89,7 +89,8 @@ def write_report(
             (reporter.warn if mixed else reporter.note)(several)
         figures = next((each for each in stages if each["stage"] == stage), {})
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
-        told = [*filter(None, (several, older_chain(now, clusters))), *warnings_of(lineage)]
+        left_out = told_left_out(RunDirectory(run.root), reported.dataset)
+        told = [*filter(None, (left_out, several, older_chain(now, clusters))), *warnings_of(lineage)]
         body = report_body(title, reported, figures=figures, drawn=drawn, told=told, run=ran)
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)

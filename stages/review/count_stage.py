@@ -44,7 +44,8 @@ class Counting:
     because it follows from others, from the data, or from their being drawn twice; `to_ask` (p, 2) are those of the draws
     asked for that are not, by place among train samples, whose `names` there are. `found` is None while too few are answered;
     `widths` says about how wide the interval is after so many answers. `n_unsure` drawn pairs are unsure, and `n_blind` have
-    no view in common, which counts as different; the interval reaches down to unsure pairs being the same.
+    no view in common, which counts as different; the interval reaches down to unsure pairs being the same. `n_named` is the
+    number of individuals where every sample has a label: there is nothing to estimate then, and `found` is None.
     """
 
     stage: int
@@ -58,6 +59,7 @@ class Counting:
     to_ask: Int64Array
     found: Count | None
     widths: dict[int, float]
+    n_named: int | None = None
 
 
 def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int, reporter: Reporter = SILENT) -> Draws:
@@ -119,7 +121,9 @@ def counting(
         reporter.warn(warning)
     samples = train_samples(run, dataset)
     told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
-    same, different = labelled_pairs(labels_kept(run, stage))
+    labels = labels_kept(run, stage)
+    n_named = int(labels.max()) + 1 if labels is not None and (labels >= 0).all() else None
+    same, different = labelled_pairs(labels)
     same = np.concatenate([same, told.pairs[told.is_same]])
     different = np.concatenate([different, told.pairs[~told.is_same], derived.pairs])
     made_as = clusters_manifest(clusters_before(run, stage)).parameters
@@ -131,7 +135,7 @@ def counting(
     is_blind = draws.blind & ~is_known
     n_complete = int(np.logical_and.accumulate((is_known | is_blind).all(axis=1)).sum())
     found, widths = None, {}
-    if n_complete >= LEAST_DRAWN:
+    if n_complete >= LEAST_DRAWN and n_named is None:
         possible = shown_by_answers(samples.n_samples, same, different)
         first, may_be = draws.first(n_complete), is_same | (is_known & ~is_firm)
         found = count(first, is_same[:n_complete], possible=possible)
@@ -151,6 +155,7 @@ def counting(
         to_ask=draws.to_ask(is_known),
         found=found,
         widths=widths,
+        n_named=n_named,
     )
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from schemas.choices import ArtifactKind
 from schemas.manifest import Parent
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import DbcError
 from stages.reporting import Reporter
 from stages.runs.descent import older_chain
-from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, model_manifest
+from stages.runs.run_directory import (
+    RunDirectory,
+    clusters_manifest,
+    dataset_manifest,
+    features_manifest,
+    model_manifest,
+)
+from stages.runs.source_names import samples_are
 from stages.runs.store import Artifact, share
 
 
@@ -148,10 +157,10 @@ def broken_chain(run: RunDirectory, features: Artifact, clusters: Artifact | Non
     )
 
 
-def with_clusters(run: RunDirectory, reporter: Reporter | None = None) -> RunDirectory:
+def with_clusters(run: RunDirectory, tell: Callable[[str], None] | None = None) -> RunDirectory:
     """The run with the dataset that its newest clusters are of: the newest, or that which pictures were added to.
 
-    A note says so if it is not the newest, and the newest has no assignments. `run` itself if no such dataset has clusters.
+    If it is not the newest, `tell` is told. `run` itself if no such dataset has clusters.
     """
     dataset: Artifact | None = run.find("dataset")
     newest = dataset
@@ -161,10 +170,20 @@ def with_clusters(run: RunDirectory, reporter: Reporter | None = None) -> RunDir
         if grown.stages("clusters"):
             if dataset is newest:
                 return run
-            if reporter is not None and not run.stages("assignments"):
-                reporter.note(
-                    f"clusters are of dataset v{dataset.version}, before pictures were added; dbc assign gives these a cluster"
-                )
+            if tell is not None and (told := told_left_out(run, dataset)):
+                tell(told)
             return grown
         dataset = made_from(run, dataset, "dataset")
     return run
+
+
+def told_left_out(run: RunDirectory, dataset: Artifact) -> str | None:
+    """A line about train samples of the run's dataset that are not in `dataset`, which clusters are of; None for none."""
+    newest = run.require("dataset")
+    n_added = dataset_manifest(newest).summary.n_train - dataset_manifest(dataset).summary.n_train
+    if n_added <= 0:
+        return None
+    what = f"{samples_are(newest)} that were added after these clusters were made are left out here: {n_added}"
+    if not run.stages("assignments"):
+        return f"{what}; dbc assign gives them a cluster, dbc run or dbc merge --n-clusters auto takes them in"
+    return f"{what}; dbc export clusters lists them as assigned, dbc run or dbc merge --n-clusters auto takes them in"

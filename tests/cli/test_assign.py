@@ -93,6 +93,12 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     n_new = sum(row["individual"] == "new" for row in rows)
     assert (len(list(Path("who").rglob("*.png"))), len(list(Path("who/new").iterdir()))) == (20, n_new)
     assert f"pictures that were added and are of new individuals, as dbc assign found: {n_new}" in folders.err
+    # what looks at the clusters alone says what is not in them
+    left_out = "pictures that were added after these clusters were made are left out here: 8; dbc export clusters lists"
+    assert left_out in " ".join(dbc("count", "--run", merged, "--json").json["notes"])
+    assert dbc("report", "--run", merged, "--html", "page.html", "--map", "none").status == 0
+    assert left_out in Path("page.html").read_text()
+    assert "left out here" not in folders.err
     assert dbc("status", "--verify", "--run", merged).status == 0
     assert dbc("status", "--run", merged, "--json").json["next"] == "dbc export clusters"
     # the next night, and once more
@@ -133,7 +139,7 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
     answers = merged / "constraints.csv"
     answers.write_text("path_a,path_b,answer\n0-0.png,../more/0-0.png,same\n")
     counted = dbc("count", "--run", merged)
-    assert "clusters are of dataset v1, before pictures were added" in counted.err
+    assert "pictures that were added after these clusters were made are left out here: 2; dbc assign" in counted.err
     assert "about pictures that were added after these clusters were made: 1, left out here" in counted.err
     answers.unlink()
     # going on instead: the model of before counts for the grown dataset, numbers last

@@ -55,6 +55,20 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
     assert dbc(*counting, "--json").json["estimate"] == found["estimate"]
 
 
+def test_labels_of_every_sample_are_no_estimate(dbc: Dbc, run: Path) -> None:
+    dataset = RunDirectory(run).require("dataset")
+    is_train = dataset.read("split") == TRAIN
+    rows = zip(TrainSamples(dataset).names, dataset.read("pid")[is_train].tolist(), strict=True)
+    Path("labels.csv").write_text("path,identity\n" + "".join(f"{name},{pid}\n" for name, pid in rows))
+    n_named = len(set(dataset.read("pid")[is_train].tolist()))
+    assert dbc("merge", "--labels", "labels.csv", "--n-clusters", str(n_named), "--run", run).status == 0
+    found = dbc("count", "--stage", "1", "--run", run, "--json").json
+    assert [found[name] for name in ("n_named", "estimate", "low", "high")] == [n_named, None, None, None]
+    shown = dbc("count", "--stage", "1", "--run", run).out
+    assert shown.startswith(f"individuals: {n_named}, as labels name every sample")
+    assert "between" not in shown
+
+
 def test_the_pairs_of_the_count_can_be_reviewed(dbc: Dbc, run: Path, tmp_path: Path) -> None:
     assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
     page = tmp_path / "pairs.html"

@@ -80,7 +80,7 @@ def judge(
     `measures` are those of all `measured_stages`, which are taken if they are not given.
     """
     if measures is None:
-        run = with_clusters(run, context.reporter)
+        run = with_clusters(run, context.reporter.note)
         compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
         measures = measured(run, compared, context.reporter)
     if not measures:
