@@ -160,12 +160,16 @@ def tell_of_another_merge(given: Given, run: RunDirectory, stage: int, parameter
 
 def asked_constraints(given: Given) -> AskedConstraints:
     """Which pairs are known to be one individual, or two: runs that are compared with this one take its file, too."""
+    from stages.constraints.labels import OWN
     from stages.constraints.stage import AskedConstraints, own_file
 
     file = own_file(given.run) if given["constraints"] is None else Path(given["constraints"])
     labels = None if given["labels"] is None else Path(given["labels"])
-    if labels is not None and not labels.is_file():
-        raise UsageError(f"--labels must be a table of path,identity, got {labels}, which is no file; name another")
+    if labels is not None and labels != OWN and not labels.is_file():
+        raise UsageError(
+            f"--labels must be a table of path,identity, got {labels}, which is no file; name another, or say identities for "
+            "those that the data set came with"
+        )
     return AskedConstraints(file, derived=not given.flag("no_derived_constraints"), labels=labels)
 
 

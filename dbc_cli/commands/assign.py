@@ -180,7 +180,7 @@ def _counts(found: Sequence[Assignment]) -> dict[str, int]:
 def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import assignments_manifest
-    from stages.runs.source_names import samples_are
+    from stages.runs.source_names import samples_are, titled
 
     if made.artifact is None:
         show_outcome(made, given)
@@ -191,9 +191,9 @@ def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirecto
     rows = [
         [
             each.name,
-            "new" if each.individual is None else str(each.individual),
+            "new" if each.individual is None else titled(each.individual, each.called),
             f"{each.probability:.2f}",
-            str(each.nearest),
+            titled(each.nearest, each.nearest_called),
             number_text(each.similarity),
             number_text(each.margin),
             *([str(each.place.get("tracklet") or "–")] if has_tracks else []),

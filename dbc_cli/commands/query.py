@@ -14,7 +14,7 @@ from schemas.stage_names import json_stage, stage_label
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
-    from stages.search.query import Found
+    from stages.search.query import Found, Match
 
 QUERY = (
     Flag("top", int, "Samples to list for each picture.", "10", metavar="N", least=1, most=100_000),
@@ -81,11 +81,17 @@ def _fields(found: Found) -> list[dict[str, Any]]:
     ]
 
 
+def _individual(match: Match) -> str:
+    from stages.runs.source_names import titled
+
+    return text_of(None) if match.individual is None else titled(match.individual, match.called)
+
+
 def _show(found: Found, sheet: Path | None) -> None:
     for file, matches in zip(found.files, found.matches, strict=True):
         print_text(f"{file}: most similar at stage {stage_label(found.stage)}")
         rows = [
-            [f"{match.similarity:.3f}", text_of(match.individual), text_of(match.cluster_size), match.name]
+            [f"{match.similarity:.3f}", _individual(match), text_of(match.cluster_size), match.name]
             for match in matches
         ]
         table = borderless_table(["similarity", "individual", "of size", "path"], rows)

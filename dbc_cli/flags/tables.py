@@ -154,7 +154,8 @@ CONSTRAINTS = (
     Flag(
         "labels",
         str,
-        "Table of pictures whose individual is known: path,identity; samples of one join first, of two never.",
+        "Table of pictures whose individual is known: path,identity; samples of one join first, of two never. The word "
+        "identities takes those that the data set came with.",
         "",
         KNOWN,
         "FILE",

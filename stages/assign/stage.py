@@ -16,6 +16,7 @@ from stages.assign.forbidden_clusters import answers_apart, apart_of, together
 from stages.constraints.derived import derived_pairs
 from stages.constraints.known_encounters import train_encounters
 from stages.constraints.sample_names import place_of, sample_names
+from stages.constraints.stage import names_of_individuals
 from stages.errors import DbcError
 from stages.features.comparison import comparison
 from stages.ingest.near_copies import told_empty
@@ -49,7 +50,8 @@ class Assignment:
     """A new sample by the path of its first image: the `individual` it is assigned to, None for a new one.
 
     `name` is what a file of answers may call it: the path, and a number if the picture holds several. `place` is the frame and
-    box, by the names of columns, as far as the source has them, and its camera and tracklet.
+    box, by the names of columns, as far as the source has them, its camera and tracklet, and what a person has `called` the
+    individual, if any have names.
     `nearest` is the individual of the most similar cluster, which its encounter may not be of, `probability` that the sample's
     individual is known at all, `similarity` the cosine to its most similar member as merges compare features, `margin` how far
     that is above the second cluster's. `came_last` tells of samples that no dataset before the newest one had.
@@ -58,8 +60,10 @@ class Assignment:
     path: str
     name: str
     individual: int | None
+    called: str | None
     probability: float
     nearest: int
+    nearest_called: str | None
     similarity: float
     margin: float | None
     came_last: bool
@@ -202,7 +206,7 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
     if clusters is None:
         raise DbcError(f"{artifact.path}: no clusters among its parents; make it again with: dbc assign --force")
     number = lasting_numbers(run, clusters).number
-    dataset = dataset_of(run, artifact)
+    dataset, called = dataset_of(run, artifact), names_of_individuals(run, clusters)
     path, names = dataset.read("path")[dataset.read("frame_start")[:-1]], sample_names(dataset)
     named: dict[str, list[Any]] = {"camera": names_of(dataset, "camera"), "tracklet": tracklet_names(dataset)[0]}
     named = {name: column for name, column in named.items() if set(column) != {None}}
@@ -219,12 +223,15 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
             path=path[each],
             name=names[each],
             individual=int(number[label[row]]) if label[row] >= 0 else None,
+            called=called.get(label[row]),
             probability=round(probability[row], 4),
             nearest=int(number[nearest[row]]),
+            nearest_called=called.get(nearest[row]),
             similarity=round(similarity[row], 4),
             margin=round(similarity[row] - second[row], 4) if math.isfinite(second[row]) else None,
             came_last=bool(came_last[each]),
-            place={name: column[each] for name, column in named.items()}
+            place=({"name": called.get(label[row])} if called else {})
+            | {name: column[each] for name, column in named.items()}
             | {name: column[row] for name, column in places.items()},
         )
         for row, each in enumerate(sample)

@@ -9,26 +9,46 @@ import numpy as np
 from stages.arrays.partition import relabel
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
-from stages.ingest.known_later import read_known_later
+from stages.ingest.known_later import KnownLater, read_known_later
+from stages.runs.source_names import names_of
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Int64Array
 
 
-def read_labels(file: Path, dataset: Artifact, newest: Artifact | None = None) -> tuple[Int64Array, str]:
-    """(known labels (n_train,) 0..I−1, −1 where unknown; a line about them), from a table of paths and identities.
+OWN = Path("identities")
+"""The name that stands for the identities that the data set came with."""
 
-    Labels come in order of each identity's first train sample. Rows about what only the `newest` dataset has are counted.
+
+def read_labels(file: Path, dataset: Artifact, newest: Artifact | None = None) -> tuple[Int64Array, str, list[str]]:
+    """(known labels (n_train,) 0..I−1, −1 where unknown; a line about them; their names (I)), from a table of identities.
+
+    Labels come in order of each identity's first train sample. `OWN`, unless it is a file, is those of `dataset`. Rows about what only the `newest` dataset has are counted.
     UsageError, one line, if the table names no train sample.
     """
-    found = read_known_later(file, dataset, newest)
-    pid = found.pid[dataset.read("split") == TRAIN].astype(np.int64)
+    is_train = dataset.read("split") == TRAIN
+    if file == OWN and not file.exists():
+        found = _own(dataset)
+    else:
+        found = read_known_later(file, dataset, newest)
+    pid = found.pid[is_train].astype(np.int64)
     is_known = pid > 0
     if not is_known.any():
         raise UsageError(f"{shown(file)} gives no train picture an identity; only those are clustered")
     known = np.full(len(pid), -1, dtype=np.int64)
     known[is_known] = relabel(pid[is_known])
-    return known, found.note.replace("identities by", "labels by", 1)
+    name_of = dict(zip(known.tolist(), (found.names[sample] for sample in np.flatnonzero(is_train)), strict=True))
+    names = [name_of[label] for label in range(int(known.max()) + 1)]
+    return known, found.note.replace("identities by", "labels by", 1), names
+
+
+def _own(dataset: Artifact) -> KnownLater:
+    names = [name or "" for name in names_of(dataset, "identity")]
+    n_known, n_named = sum(name != "" for name in names), len({*names} - {""})
+    if not n_known:
+        raise UsageError("`labels` 'identities' are those of the data set, which has none; give a table of path,identity")
+    note = f"identities by the data set: {n_known} of {len(names)} samples, {n_named} identities"
+    return KnownLater(dataset.read("pid"), "", note, names)
 
 
 def labelled_pairs(known: Int64Array | None) -> tuple[Int64Array, Int64Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,12 @@ from stages.ingest.formats.names import shown
 from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter
 from stages.runs.context import Context
-from stages.runs.lineage import made_from
+from stages.runs.lineage import dataset_of, made_from
 from stages.runs.making import Computed, Made, Request, make_artifact
-from stages.runs.run_directory import RunDirectory, constraints_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, constraints_manifest
+from stages.runs.source_names import names_of, only_names
 from stages.runs.store import Artifact, Writer, readable_versions
+from stages.samples import TRAIN
 from stages.typing import BoolArray, Int64Array
 
 FILE_NAME = "constraints.csv"
@@ -73,6 +76,25 @@ def labels_of(run: RunDirectory, clusters: Artifact) -> Int64Array | None:
     return None if constraints is None else read_constraints(constraints).known
 
 
+def names_of_individuals(run: RunDirectory, clusters: Artifact) -> dict[int, str]:
+    """What a person calls the individuals of `clusters`, by label: by `labels`, else by the one identity of its samples.
+
+    Numbers of identities are no names. Pictures that were added later do not count.
+    """
+    dataset, labels = dataset_of(run, clusters), clusters.read("labels").tolist()
+    identity = names_of(dataset, "identity") if "identity" in dataset.names() else []
+    is_train = (dataset.read("split") == TRAIN).tolist()
+    found = only_names([*compress(identity, is_train)], labels)
+    is_corrected = clusters_manifest(clusters).parameters.start == "reviewed"
+    before = made_from(run, clusters, "clusters") if is_corrected else None
+    for made in (before, clusters):
+        told = None if made is None else made_from(run, made, "constraints")
+        if told is not None and "known_name" in told.names():
+            names = [*told.read("known_name").tolist(), None]
+            found |= only_names([names[known] for known in told.read("known").tolist()], labels)
+    return found
+
+
 def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstraints, *, context: Context) -> Made | None:
     """Make the constraints that are `asked` for, or find them up to date; None if there are none.
 
@@ -80,13 +102,13 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     other or what the data shows, with the chain of paths that does.
     """
     file = _file_of(run, asked)
-    known, note = asked.known, ""
+    known, note, names = asked.known, "", list[str]()
     if file is None and known is None and asked.labels is None and not (asked.derived and shows_different(dataset)):
         return None
     samples = train_samples(run, dataset)
     answers, derived = answers_of(run, dataset, samples, asked, reporter=context.reporter)
     if asked.labels is not None:
-        known, note = read_labels(asked.labels, dataset, newer_than(run, dataset))
+        known, note, names = read_labels(asked.labels, dataset, newer_than(run, dataset))
     said = _Said(answers, *labelled_pairs(known), derived.pairs)
     said.require_agreement(samples.names, file, asked.labels)
     if not len(said.pairs) and known is None:
@@ -102,10 +124,19 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     def compute(writer: Writer) -> Computed:
         if known is not None:
             writer.array("known", known)
+        if names:
+            writer.array("known_name", np.array(names, dtype=object))
         summary = _write(writer, said, n_samples=samples.n_samples)
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
 
     made = make_artifact(run, request, compute, context=context.without_force())
+    kept = (
+        made.artifact.read("known_name").tolist() if made.artifact and "known_name" in made.artifact.names() else names
+    )
+    if names and kept != names:
+        context.reporter.warn(
+            f"the same samples were labelled before by other names, which stay: {shown(kept[0])}, not {shown(names[0])}"
+        )
     if made.status == "created" and made.artifact is not None:
         unsure = f"; {answers.n_unsure} unsure ones say nothing" if answers.n_unsure else ""
         labelled = f"; {note}" if note else ""

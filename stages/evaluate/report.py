@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from schemas.stage_names import stage_label
-from stages.constraints.stage import labels_of
+from stages.constraints.stage import labels_of, names_of_individuals
 from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import told_of_labelled, without_labels
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
@@ -21,6 +21,7 @@ from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
+from stages.runs.source_names import titled
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Float32Array, Int32Array, Int64Array
@@ -31,7 +32,7 @@ class Reported:
     """A stage's clusters with the report on them; arrays (n_train) are aligned with the train samples.
 
     `same_camera_merges` and `same_camera_chance` are None if no cameras are known. `pid` lacks identities that labels told the
-    merge; `measured` is a line about whom purity is of, "" if of all.
+    merge; `measured` is a line about whom purity is of, "" if of all. `called` is what a person calls individuals, by label.
     """
 
     stage: int
@@ -45,6 +46,7 @@ class Reported:
     same_camera_merges: float | None
     same_camera_chance: float | None
     measured: str
+    called: dict[int, str]
 
 
 def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Reported:
@@ -77,6 +79,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
         same_camera_merges=_known(same_camera_merges(linkage, camid)),
         same_camera_chance=_known(same_camera_chance(camid)),
         measured=told_of_labelled(int((pid > 0).sum()), len(pid), n_told),
+        called=names_of_individuals(run, clusters),
     )
 
 
@@ -98,7 +101,7 @@ def _sheet_row(reported: Reported, row: ClusterRow, columns: int) -> SheetRow:
     shown = np.concatenate([members[~wrong][: columns - len(strangers)], strangers])
     is_wrong = np.isin(shown, strangers)
     image = reported.dataset.read("frame_start")[reported.train[shown]]
-    title = _title(row, n_left_out=row.size - len(shown))
+    title = _title(row, reported.called.get(row.cluster), n_left_out=row.size - len(shown))
     return SheetRow(title, reported.dataset.rows("images")[image], is_wrong)
 
 
@@ -108,8 +111,11 @@ def _by_distance(reported: Reported, members: Int64Array) -> Int64Array:
     return members[np.argsort(np.square(rows - rows.mean(axis=0)).sum(axis=1), kind="stable")]
 
 
-def _title(row: ClusterRow, *, n_left_out: int) -> list[str]:
-    lines = [f"individual {row.individual}: {row.size} samples", f"spread {row.spread:.3f}, depth {row.depth}"]
+def _title(row: ClusterRow, called: str | None, *, n_left_out: int) -> list[str]:
+    lines = [
+        f"individual {titled(row.individual, called)}: {row.size} samples",
+        f"spread {row.spread:.3f}, depth {row.depth}",
+    ]
     if row.purity is not None:
         lines.append(
             f"purity {row.purity:.2f}, {row.n_identities} {'identity' if row.n_identities == 1 else 'identities'}"

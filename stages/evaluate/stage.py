@@ -97,7 +97,7 @@ def evaluate(
     given, of_clusters = _labels_told(run, clusters, are_clusters=labels_are_clusters)
     digest = ""
     if clusters is None and labels is not None:
-        given, _ = read_labels(labels, dataset)
+        given, *_ = read_labels(labels, dataset)
         digest = hashlib.sha256(given.tobytes()).hexdigest()
     split, pid = dataset.read("split"), dataset.read("pid")
     more = {

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.assign.stage import assignments_of
+from stages.constraints.stage import names_of_individuals
 from stages.features.prepared import compared_features
 from stages.ingest.formats.names import shown
 from stages.ingest.known_later import NEW
@@ -18,7 +19,7 @@ from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
-from stages.runs.source_names import BOX, names_of, samples_are, tracklet_names
+from stages.runs.source_names import BOX, names_of, samples_are, titled, tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int64Array
@@ -35,7 +36,20 @@ COLUMNS = (
     "cluster_size",
     "identity",
 )
-MORE_COLUMNS = ("frame", *BOX, "score", "timestamp", "encounter", "view", "category", "x", "y", "probability", "second")
+MORE_COLUMNS = (
+    "name",
+    "frame",
+    *BOX,
+    "score",
+    "timestamp",
+    "encounter",
+    "view",
+    "category",
+    "x",
+    "y",
+    "probability",
+    "second",
+)
 """The columns of a table that are there if anything is known of them."""
 
 
@@ -49,8 +63,8 @@ class Member:
     `frame` counts from 0; `box` is left, top, width and height in pixels, `cut_out` the same of what was cut out of the
     picture, with `pad`; `category` is None if the dataset keeps none, as of animals alone. `x` and `y` are the sample's
     place on a map. Of samples that were added later and assigned, `probability` says how likely their individual is one of
-    those there. `second` is when the frame of a video is shown, from its first. `name` is the identity that the source gives
-    samples of its cluster, if it gives no other.
+    those there. `second` is when the frame of a video is shown, from its first. `name` is what a person calls the individual:
+    the identity that labels or, if none were given, the source gives samples of its cluster, if it gives no other.
     """
 
     path: str
@@ -81,7 +95,7 @@ class Member:
     @property
     def title(self) -> str:
         """What other programs are to call the individual: its number, which lasts, and its name beside it: `73 (Ayo)`."""
-        return f"{self.individual}" if self.name is None else f"{self.individual} ({self.name})"
+        return titled(self.individual, self.name)
 
     @property
     def is_new(self) -> bool:
@@ -202,7 +216,8 @@ def members_of(
     numbers = lasting_numbers(run, clusters)
     last = lasting_numbers(run, run.require("clusters", max(run.stages("clusters"))))
     places = np.full((len(rows), 2), np.nan) if positions is None else positions(rows).round(6)
-    found = _Clustered(labels, centre_distances(rows, labels), places, np.full(len(labels), np.nan), numbers.number)
+    nowhere, name = np.full(len(labels), np.nan), names_of_individuals(run, clusters)
+    found = _Clustered(labels, centre_distances(rows, labels), places, nowhere, numbers.number, name)
     added_to = dataset if newest is None else newest.require("dataset")
     if newest is not None and added_to.manifest.id != dataset.manifest.id:
         found = _with_added(found, added_to, train_places(added_to, dataset), assignments_of(newest, clusters))
@@ -223,7 +238,7 @@ def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array
 class _Clustered(NamedTuple):
     """Of the train samples (n): `labels`, −1 for none, and `distance`, `positions` (n, 2) and `probability`, NaN for none.
 
-    `individual` (K,) is that of each label.
+    `individual` (K,) is that of each label, `name` what a person calls some of them.
     """
 
     labels: Int64Array
@@ -231,6 +246,7 @@ class _Clustered(NamedTuple):
     positions: Float64Array
     probability: Float64Array
     individual: Int64Array
+    name: dict[int, str]
 
 
 def _with_added(
@@ -245,6 +261,7 @@ def _with_added(
         np.full((n_train, 2), np.nan),
         np.full(n_train, np.nan),
         before.individual,
+        before.name,
     )
     for new, old in zip(grown[:4], before[:4], strict=True):
         new[is_old] = old[place_before[is_old]]
@@ -256,7 +273,7 @@ def _with_added(
 
 
 def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Member]:
-    labels, distance, positions, probability, individual = clustered
+    labels, distance, positions, probability, individual, name = clustered
     path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
     camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
     number, (tracklet, _) = dataset.read("tracklet"), tracklet_names(dataset)
@@ -269,8 +286,6 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
     place = np.full(len(split), -1, dtype=np.int64)
     place[split == TRAIN] = np.arange(len(labels))
     cluster_of = np.where(place >= 0, np.append(labels, -1)[place], -1).tolist()
-    # numbers of identities are no names
-    name = only_names(identity if "identity" in dataset.names() else [], cluster_of)
     found = []
     for sample, at in enumerate(place.tolist()):
         cluster = cluster_of[sample] if cluster_of[sample] >= 0 else None
@@ -298,15 +313,6 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
             )
             found.append(row)
     return sorted(found, key=_place)
-
-
-def only_names(identity: Sequence[str | None], cluster: Sequence[int]) -> dict[int, str]:
-    """The one identity of each cluster, by its label, whose samples have one and no other; both are of each sample (n)."""
-    held: dict[int, set[str]] = {}
-    for text, label in zip(identity, cluster, strict=False):
-        if text is not None and label >= 0:
-            held.setdefault(label, set()).add(text)
-    return {label: texts.pop() for label, texts in held.items() if len(texts) == 1}
 
 
 def _more_of_images(dataset: Artifact) -> dict[str, list[Any]]:

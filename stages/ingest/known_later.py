@@ -31,11 +31,15 @@ _BY_PLACE = f"give the path alone, and its place in the columns {', '.join(PLACE
 
 @dataclass(frozen=True)
 class KnownLater:
-    """The `pid` (n_samples, int32) of each sample, `UNKNOWN` if the table has none; a `digest` of it; what is to be said."""
+    """The `pid` (n_samples, int32) of each sample, `UNKNOWN` if the table has none; a `digest` of it; what is to be said.
+
+    `names` (n_samples) are the identities as they are written, "" for none.
+    """
 
     pid: Int32Array
     digest: str
     note: str
+    names: list[str]
 
 
 def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = None) -> KnownLater:
@@ -79,7 +83,7 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
         strange += f"; {path_or_file_name(alike)}"
     note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"
     note += "".join(f"; {doubt}" for doubt in doubts(set(texts), kind="identities"))
-    return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note)
+    return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note, texts)
 
 
 def _counted(paths: Sequence[str]) -> str:

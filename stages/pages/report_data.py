@@ -19,7 +19,7 @@ from stages.pages.merge_sides import Sides
 from stages.pages.ranked import RankedList
 from stages.pages.scatter import positions
 from stages.runs.run_directory import clusters_manifest
-from stages.runs.source_names import named_places
+from stages.runs.source_names import named_places, titled
 from stages.runs.store import Artifact
 from stages.typing import Int32Array, Int64Array
 
@@ -94,6 +94,7 @@ def _cluster_rows(reported: Reported, members: list[Int64Array]) -> list[dict[st
             {
                 "id": row.cluster,
                 "individual": row.individual,
+                "called": titled(row.individual, reported.called.get(row.cluster)),
                 "spread": round(row.spread, 6),
                 "purity": None if row.purity is None else round(row.purity, 4),
                 "sameCamera": None if math.isnan(same_camera) else round(same_camera, 4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import count
 from typing import Literal
 
@@ -77,6 +78,20 @@ def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict
 def names_of(dataset: Artifact, kind: Literal["identity", "camera"]) -> list[str | None]:
     """(n_samples) the name of each sample's identity or camera, None for one that is not known."""
     return list(map(source_names(dataset, kind).get, dataset.read(_NUMBERS[kind]).tolist()))
+
+
+def only_names(identity: Sequence[str | None], cluster: Sequence[int]) -> dict[int, str]:
+    """The one identity of each cluster, by its label, whose samples have one and no other; both are of each sample (n)."""
+    held: dict[int, set[str]] = {}
+    for text, label in zip(identity, cluster, strict=False):
+        if text is not None and label >= 0:
+            held.setdefault(label, set()).add(text)
+    return {label: texts.pop() for label, texts in held.items() if len(texts) == 1}
+
+
+def titled(individual: int | None, name: str | None) -> str:
+    """What to call an individual: its number, which lasts, and its name, if it has one, beside it: `73 (Ayo)`."""
+    return f"{individual}" if name is None else f"{individual} ({name})"
 
 
 def named_places(dataset: Artifact, kind: Literal["identity", "camera"]) -> tuple[list[str], Int64Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from PIL import Image
 from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
 from stages.constraints.sample_names import sample_names
+from stages.constraints.stage import names_of_individuals
 from stages.errors import UsageError
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison
@@ -21,7 +22,7 @@ from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import before_review, features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, features_manifest
-from stages.runs.source_names import source_names
+from stages.runs.source_names import source_names, titled
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.search.embed import embed, read_pictures
@@ -36,7 +37,8 @@ class Match:
     """A sample that is similar to a picture: the path of its first image, and its cluster, None if it is in none.
 
     `name` is the path, and a number if the picture holds several samples.
-    `individual` is the lasting number of the cluster (`stages.runs.lasting`), also None before the first merge.
+    `individual` is the lasting number of the cluster (`stages.runs.lasting`), also None before the first merge, and `called`
+    what a person calls it, None for no name.
     `similarity` is the cosine of both features as merges compare them: 1 for the same picture, about 0 for two that have
     nothing in common.
     """
@@ -48,6 +50,7 @@ class Match:
     individual: int | None
     cluster: int | None
     cluster_size: int | None
+    called: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def query(
     asked = compared.of(pooled, cameras)
     samples, similarity = most_similar(asked, rows, top=top)
     number = None if clusters is None else lasting_numbers(run, clusters).number
-    matches = _matches(dataset, clusters, number, samples, similarity)
+    called = {} if clusters is None else names_of_individuals(run, clusters)
+    matches = _matches(dataset, clusters, number, called, samples, similarity)
     found_stage = features_manifest(features).summary.stage
     return Found(stage, found_stage, tuple(files), matches, pictures, samples, dataset)
 
@@ -139,6 +143,7 @@ def _matches(
     dataset: Artifact,
     clusters: Artifact | None,
     number: Int64Array | None,
+    called: Mapping[int, str],
     samples: Int64Array,
     similarity: Float64Array,
 ) -> tuple[tuple[Match, ...], ...]:
@@ -159,6 +164,7 @@ def _matches(
             individual=None if own < 0 or number is None else int(number[own]),
             cluster=None if own < 0 else own,
             cluster_size=None if own < 0 else int(size[own]),
+            called=called.get(own),
         )
 
     pairs = zip(samples.tolist(), similarity.tolist(), strict=True)
@@ -180,4 +186,6 @@ def draw_matches(found: Found) -> Image.Image:
 
 
 def _cluster_text(match: Match) -> str:
-    return "in no cluster" if match.individual is None else f"individual {match.individual}, size {match.cluster_size}"
+    if match.individual is None:
+        return "in no cluster"
+    return f"individual {titled(match.individual, match.called)}, size {match.cluster_size}"

@@ -118,6 +118,28 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     assert (measured.json["ari"], measured.json["n_identities"]) == (1.0, 3)
 
 
+def test_a_catalogue_names_the_individuals_of_new_pictures(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    who = {"0": "Ayo", "1": "Kira", "2": "Zoe"}
+    files = sorted((tmp_path / "photos").iterdir())
+    Path("labels.csv").write_text("path,identity\n" + "".join(f"{file.name},{who[file.name[0]]}\n" for file in files))
+    merge = ["merge", "--labels", "labels.csv", "--n-clusters", "3", "--whiten", "0", "--run", merged]
+    assert dbc(*merge).status == 0
+    more = draw(tmp_path / "more", COLOURS, 1, seed=1)
+    ran = dbc("assign", more, "--csv", "who.csv", "--run", merged)
+    assert ran.status == 0, ran.err
+    with Path("who.csv").open(newline="") as opened:
+        found = {Path(row["path"]).stem[0]: row for row in csv.DictReader(opened)}
+    for colour, name in who.items():
+        assert found[colour]["name"] == name
+        assert f"{found[colour]['individual']} ({name})" in ran.out
+    assert found["3"]["individual"] != "new" or found["3"]["name"] == ""
+    rows = csv.DictReader(io.StringIO(dbc("export", "clusters", "--run", merged).out))
+    assert {Path(row["path"]).name[0]: row["name"] for row in rows if row["individual"] != "new"}.items() >= who.items()
+    assert "(Kira)" in dbc("query", more / "1-0.png", "--run", merged).out
+    assert dbc("report", "--run", merged, "--html", "page.html", "--map", "none").status == 0
+    assert "(Zoe)" in Path("page.html").read_text()
+
+
 def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
     more = draw(tmp_path / "more", COLOURS[:2], 1, seed=2)
     assert dbc("ingest", more, "--add", "--run", merged).status == 0

@@ -27,7 +27,7 @@ function startMap() {
     identity: (row) => samples.identity[at.get(row)],
   };
   const nameOf = {
-    cluster: (group) => `individual ${individualOf(group)}`, camera: (group) => data.cameras[group], identity: (group) => data.identities[group],
+    cluster: (group) => `individual ${calledOf(group)}`, camera: (group) => data.cameras[group], identity: (group) => data.identities[group],
   };
   const without = { cluster: "single sample", camera: "unknown", identity: "unknown" };
   function colourOf(group) {
@@ -99,7 +99,7 @@ function startMap() {
   function choose(place) {
     state.chosen = place;
     const row = rows[place], cluster = labelOf(row), identity = identityOf(row), camera = cameraOf(row);
-    const facts = [`individual ${individualOf(cluster)}`, identity === null ? null : ["identity ", text(identity)], camera === null ? null : ["camera ", text(camera)]];
+    const facts = [`individual ${calledOf(cluster)}`, identity === null ? null : ["identity ", text(identity)], camera === null ? null : ["camera ", text(camera)]];
     aside.replaceChildren(tile(row, { mark: wrong.has(row) ? "wrong" : null }), el("p", {}, text(pathOf(row))),
       ...facts.filter((fact) => fact !== null).map((fact) => el("p", {}, fact)),
       el("button", { type: "button", onclick: () => showCluster(cluster) }, "Show its cluster"));

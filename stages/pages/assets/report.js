@@ -8,7 +8,8 @@ const viewer = document.getElementById("viewer");
 function pathOf(row) { return samples.path[at.get(row)]; }
 function identityOf(row) { const i = samples.identity[at.get(row)]; return i < 0 ? null : data.identities[i]; }
 function cameraOf(row) { const i = samples.camera[at.get(row)]; return i < 0 ? null : data.cameras[i]; }
-/* The lasting number of a cluster, by which every command calls it. */
+/* The lasting number of a cluster, by which every command calls it, and with a name beside it, if it has one. */
+function calledOf(label) { return clusterOf.get(label).called; }
 function individualOf(label) { return clusterOf.get(label).individual; }
 function labelOf(row) { return samples.cluster[at.get(row)]; }
 
@@ -42,7 +43,7 @@ function openViewer(rows, place) {
 function fillViewer() {
   const row = viewed[viewedPlace], cluster = labelOf(row);
   const facts = [["file", pathOf(row)], ["identity", identityOf(row)], ["camera", cameraOf(row)],
-    ["individual", cluster < 0 ? null : `${individualOf(cluster)} (${count(clusterOf.get(cluster).members.length, "sample")})`],
+    ["individual", cluster < 0 ? null : `${calledOf(cluster)} (${count(clusterOf.get(cluster).members.length, "sample")})`],
     ["frames", samples.frames ? samples.frames[at.get(row)] : null]];
   const list = el("dl", {}, facts.filter(([, value]) => value !== null)
     .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, text(value))]));
@@ -89,7 +90,7 @@ function matching(cluster) {
   if (browser.filter === "wrong" && !cluster.wrong.length) return false;
   if (!browser.find) return true;
   const wanted = browser.find.toLowerCase();
-  return String(cluster.individual) === wanted || cluster.members.some((row) =>
+  return String(cluster.individual) === wanted || cluster.called.toLowerCase().includes(` (${wanted}`) || cluster.members.some((row) =>
     pathOf(row).toLowerCase().includes(wanted) || (identityOf(row) ?? "").toLowerCase().includes(wanted));
 }
 
@@ -118,10 +119,10 @@ function clusterCard(cluster) {
       rest.replaceWith(...others);
       others[0].focus();
     } }, `+${members.length - CLUSTER_PICTURES}`);
-    rest.setAttribute("aria-label", `Show ${members.length - CLUSTER_PICTURES} more of individual ${cluster.individual}`);
+    rest.setAttribute("aria-label", `Show ${members.length - CLUSTER_PICTURES} more of individual ${cluster.called}`);
     tiles.append(rest);
   }
-  return el("article", { className: "card" }, el("h3", {}, `Individual ${cluster.individual}`, el("small", {}, facts.join(" · "))), tiles);
+  return el("article", { className: "card" }, el("h3", {}, `Individual ${cluster.called}`, el("small", {}, facts.join(" · "))), tiles);
 }
 
 function showCluster(id) {

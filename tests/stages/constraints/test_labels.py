@@ -73,7 +73,8 @@ def test_labels_of_pictures_that_were_added_later_are_called_so(tmp_path: Path) 
     ):
         read_labels(file, *newer)
     file.write_text("path,identity\nf.jpg,adam\na.jpg,zoe\nx.jpg,tim\n")
-    known, note = read_labels(file, *newer)
+    known, note, names = read_labels(file, *newer)
+    assert names == ["zoe"]
     assert known.tolist() == [0, -1, -1, -1]
     assert "made: 1, the first 'f.jpg', left out here; dbc run takes them" in note
     assert "name no picture of the data set: 1, the first 'x.jpg'" in note

@@ -12,8 +12,9 @@ from PIL import Image
 
 from stages.errors import DbcError, UsageError
 from stages.export.folders import safe_name, write_folders
-from stages.export.members import Member, Members, centre_distances, only_names
+from stages.export.members import Member, Members, centre_distances
 from stages.ingest.whereabouts import PictureFiles
+from stages.runs.source_names import only_names
 
 
 def test_distances_are_those_of_a_plain_loop() -> None:
