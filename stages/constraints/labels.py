@@ -15,7 +15,6 @@ from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Int64Array
 
-
 OWN = Path("identities")
 """The name that stands for the identities that the data set came with."""
 
@@ -23,14 +22,12 @@ OWN = Path("identities")
 def read_labels(file: Path, dataset: Artifact, newest: Artifact | None = None) -> tuple[Int64Array, str, list[str]]:
     """(known labels (n_train,) 0..I−1, −1 where unknown; a line about them; their names (I)), from a table of identities.
 
-    Labels come in order of each identity's first train sample. `OWN`, unless it is a file, is those of `dataset`. Rows about what only the `newest` dataset has are counted.
+    Labels come in order of each identity's first train sample. `OWN`, unless it is a file, is those of `dataset`. Rows about
+    what only the `newest` dataset has are counted.
     UsageError, one line, if the table names no train sample.
     """
     is_train = dataset.read("split") == TRAIN
-    if file == OWN and not file.exists():
-        found = _own(dataset)
-    else:
-        found = read_known_later(file, dataset, newest)
+    found = _own(dataset) if file == OWN and not file.exists() else read_known_later(file, dataset, newest)
     pid = found.pid[is_train].astype(np.int64)
     is_known = pid > 0
     if not is_known.any():
@@ -46,7 +43,9 @@ def _own(dataset: Artifact) -> KnownLater:
     names = [name or "" for name in names_of(dataset, "identity")]
     n_known, n_named = sum(name != "" for name in names), len({*names} - {""})
     if not n_known:
-        raise UsageError("`labels` 'identities' are those of the data set, which has none; give a table of path,identity")
+        raise UsageError(
+            "`labels` 'identities' are those of the data set, which has none; give a table of path,identity"
+        )
     note = f"identities by the data set: {n_known} of {len(names)} samples, {n_named} identities"
     return KnownLater(dataset.read("pid"), "", note, names)
 

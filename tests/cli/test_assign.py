@@ -12,6 +12,7 @@ from PIL import Image
 
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
+from tests.conftest import REPOSITORY
 
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)]
 
@@ -138,6 +139,28 @@ def test_a_catalogue_names_the_individuals_of_new_pictures(dbc: Dbc, merged: Pat
     assert "(Kira)" in dbc("query", more / "1-0.png", "--run", merged).out
     assert dbc("report", "--run", merged, "--html", "page.html", "--map", "none").status == 0
     assert "(Zoe)" in Path("page.html").read_text()
+
+
+def test_the_road_from_a_catalogue_is_as_the_documents_say(dbc: Dbc, tmp_path: Path) -> None:
+    told = (REPOSITORY / "docs" / "afternoon.md").read_text().partition("## A catalogue")[2]
+    commands = [line.partition("#")[0].split()[1:] for line in told.split("```")[1].splitlines()[1:]]
+    catalogue = draw(tmp_path / "catalogue", COLOURS[:3], 4, seed=0)
+    for file in list(catalogue.iterdir()):
+        folder = catalogue / {"0": "Ayo", "1": "Kira", "2": "Zoe"}[file.name[0]]
+        folder.mkdir(exist_ok=True)
+        file.rename(folder / file.name)
+    draw(tmp_path / "new-pictures", COLOURS[:3], 1, seed=1)
+    small = {"mobilenet_v2": NETWORK[1], "128": "32", "30": "3"}
+    for words in commands:
+        more = NETWORK[2:] if words[0] == "extract" else ["--whiten", "0"] if words[0] == "merge" else []
+        ran = dbc(*[small.get(word, word) for word in words], *more)
+        assert ran.status == 0, ran.err
+    with Path("who.csv").open(newline="") as opened:
+        assert [row["name"] for row in sorted(csv.DictReader(opened), key=lambda row: row["path"])] == [
+            "Ayo",
+            "Kira",
+            "Zoe",
+        ]
 
 
 def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged: Path, tmp_path: Path) -> None:

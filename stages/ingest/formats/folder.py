@@ -112,7 +112,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         known = [shown(name) for name in sorted({name for name in compress(names, is_kept) if not is_missing(name)})]
         told = f"identities: the names of {len(known)} folders ({shortened(known)})"
         findings.notes.append(
-            f"{told}, for figures alone unless a merge is told `labels='identities'`; `folder_identities=False` if they are none"
+            f"{told}, for figures alone unless a merge has `labels='identities'`; `folder_identities=False` if they are none"
         )
         if by_folder is None:
             findings.warnings += _told_frames(kept)

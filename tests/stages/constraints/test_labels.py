@@ -16,7 +16,7 @@ from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.arrays.partition import connected
 from stages.compare.baselines.attributes_file import read_attributes
 from stages.constraints.answers_file import TrainSamples, read_answers
-from stages.constraints.labels import labelled_pairs, read_labels
+from stages.constraints.labels import OWN, labelled_pairs, read_labels
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import UsageError
 from stages.ingest.known_later import read_known_later
@@ -50,6 +50,15 @@ def labels_of(folder: Path, *rows: str) -> list[int]:
 def test_labels_are_numbered_by_their_first_train_sample(tmp_path: Path) -> None:
     assert labels_of(tmp_path, "d.jpg,adam", "b.jpg,zoe", "a.jpg,zoe", "c.jpg,NA") == [0, 0, -1, 1]
     assert labels_of(tmp_path, "c.jpg,7", "f.jpg,9") == [-1, -1, 0, -1]
+
+
+def test_a_data_set_without_identities_has_no_labels_of_its_own() -> None:
+    class Unknown(Dataset):
+        def read(self, name: str) -> Any:
+            return np.full(6, -2) if name == "pid" else super().read(name)
+
+    with pytest.raises(UsageError, match="are those of the data set, which has none"):
+        read_labels(OWN, cast(Artifact, Unknown()))
 
 
 def test_labels_of_no_train_picture_are_refused(tmp_path: Path) -> None:
