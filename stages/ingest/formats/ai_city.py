@@ -47,7 +47,9 @@ def read_ai_city(source: Path, root: Path, parameters: IngestParameters, finding
             one, other = (shown(each.frames) for each in cameras[number][:2])
             raise UsageError(f"{shown(file)}: camera {number} may be {one} or {other}; give a `root` with one of them")
     sequences = {number: cameras[number][0] for number in sorted(rows)}
-    return samples_of_rows(list(sequences.values()), [rows[number] for number in sequences], root, parameters, findings)
+    return samples_of_rows(
+        list(sequences.values()), [rows[number] for number in sequences], source, root, parameters, findings
+    )
 
 
 def _texts(folder: Path) -> list[Path]:

@@ -93,7 +93,7 @@ def read_sequences(
         for sequence, (_, n_ignored) in zip(sequences, found, strict=True)
         if n_ignored
     ]
-    samples = samples_of_rows(sequences, [rows for rows, _ in found], root, parameters, findings)
+    samples = samples_of_rows(sequences, [rows for rows, _ in found], source, root, parameters, findings)
     if source.is_dir():
         findings.warnings += _without_boxes(place, every)
         others = sorted({*source.glob("*.txt")} - {each.boxes for each in every})
@@ -104,9 +104,14 @@ def read_sequences(
 
 
 def samples_of_rows(
-    sequences: list[Sequence], rows: list[list[Row]], root: Path, parameters: IngestParameters, findings: Findings
+    sequences: list[Sequence],
+    rows: list[list[Row]],
+    source: Path,
+    root: Path,
+    parameters: IngestParameters,
+    findings: Findings,
 ) -> Samples:
-    """The samples of the `rows` of each of the `sequences`, whose frames lie below `root`."""
+    """The samples of the `rows` of each of the `sequences` of `source`, whose frames lie below `root`."""
     odd = [
         f"{shown(sequence.boxes)} line {own[place].line}"
         for sequence, own in zip(sequences, rows, strict=True)
@@ -122,7 +127,7 @@ def samples_of_rows(
     ]
     boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
     findings.notes.append(f"sequences, each a camera: {len(sequences)}; boxes from {boxes}")
-    return samples_of(found, source=sequences[0].boxes.parent, root=root, parameters=parameters, findings=findings)
+    return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
 
 
 def find_sequences(source: Path, root: Path) -> list[Sequence]:
