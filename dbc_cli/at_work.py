@@ -63,7 +63,7 @@ def _join(file: Path, line: str) -> tuple[int | None, str | None]:
         told = os.pread(lock, _MOST_BYTES, 0).decode(errors="replace").strip()
         if is_alone:
             os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{line}\n".encode(), os.fstat(lock).st_size)
+        os.pwrite(lock, f"{line}\n".encode(errors="replace"), os.fstat(lock).st_size)
         try_lock(lock, fcntl.LOCK_SH)
     except OSError:
         os.close(lock)

@@ -35,8 +35,8 @@ MOST_BYTES = 1 << 60
 WITHOUT_LIMIT = "end other programs, or take a machine with more memory"
 """The advice on too little memory if a command has no --memory-limit."""
 
-_BLAMED = re.compile(r"^(?:--([a-z0-9-]+)|`(\w+)`) must")
-"""How an error about a value begins: with the flag, or with the argument."""
+_BLAMED = re.compile(r"^(?:--([a-z0-9-]+)|`(\w+)(?:=([^`]+))?`)(?= )")
+"""How an error about a value begins: with the flag, or with the argument, alone or with the value."""
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -72,7 +72,10 @@ class Given:
     def _in_file(self, begun: re.Match[str]) -> str:
         keys = {name: DECLARED[name].key for name in self.configured}
         name = next((name for name, key in keys.items() if begun[1] == key or begun[2] == name), None)
-        return begun[0] if name is None else f"{self.run / 'config.toml'}: {keys[name]} must"
+        if name is None:
+            return begun[0]
+        value = "" if begun[3] is None else f" = {begun[3].lower() if begun[3] in ('True', 'False') else begun[3]}"
+        return f"{self.run / 'config.toml'}: {keys[name]}{value}"
 
     def flag(self, name: str) -> bool:
         """Whether a yes-or-no flag was given."""
@@ -264,6 +267,11 @@ def _blaming(given: Given) -> Iterator[None]:
         if type(error) is not UsageError or told == str(error):
             raise
         raise UsageError(told) from error
+    except ValueError as error:
+        told_of_parameters = problem_of(error)
+        if told_of_parameters is None:
+            raise
+        raise UsageError(given.blamed(told_of_parameters)) from error
 
 
 def _flowing(text: str) -> str:

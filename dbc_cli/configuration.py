@@ -36,6 +36,9 @@ _EXPECTED = {
     int | str: "a whole number or text in quotes",
 }
 
+_MOST_LETTERS = 200
+"""Letters of a value that an error shows."""
+
 
 def configured(path: Path, command: str) -> dict[str, Any]:
     """The values of the file for `command`, by field name; none if there is no file.
@@ -92,6 +95,11 @@ def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag]
             raise UsageError(f"{place} '{other}' and '{key}' are the same flag, written twice; leave one out")
         flag = known.get(_dashed(key))
         if flag is None:
+            switch = known.get(_dashed(key).removeprefix("no-"))
+            if switch is not None and switch.kind is bool:
+                raise UsageError(f"{place} write {switch.key} = {_toml(value is not True)} in place of '{key}'")
+            if key in CONFIGURABLE and isinstance(value, list):
+                raise UsageError(f"{place} {key} must be one table, [{key}], got several, [[{key}]]")
             if _is_for_calls(_dashed(key)):
                 raise UsageError(
                     f"{place} '{key}' is for the command line alone, as it is of one call; leave it out here"
@@ -124,7 +132,10 @@ def _expected(kind: Any) -> str:
 
 
 def _toml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, (dict, list)):
+        return "a table" if isinstance(value, dict) else "a list"
+    text = repr(value) if isinstance(value, str) else str(value).lower()
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
 
 
 def _fields(entries: Mapping[str, Any], flags: Iterable[Flag]) -> dict[str, Any]:

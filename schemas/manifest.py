@@ -89,7 +89,10 @@ class ArrayRecord(Record):
 
 
 class Execution(Record):
-    """What really ran. None of it decides the content key."""
+    """What really ran. None of it decides the content key.
+
+    Training that went on from checkpoints has in `earlier` what ran otherwise before, each `until_step`.
+    """
 
     backend: str
     device: str
@@ -98,6 +101,8 @@ class Execution(Record):
     workers: int = 0
     processes: int = 1
     compiled: bool = False
+    until_step: int | None = None
+    earlier: tuple[Execution, ...] = ()
 
 
 class Manifest(Record, Generic[P, S]):

@@ -211,5 +211,5 @@ EVALUATE = (
 )
 SCHEDULE = (
     Flag("stages", int, "Number of the last stage.", "⌊1/merge-percent⌋ − 1", TRAINING, "N", least=0, most=1_000_000),
-    Flag("stage0_epochs", int, "Epochs of stage 0.", "as --epochs", TRAINING),
+    Flag("stage0_epochs", int, "Epochs of stage 0.", "as --epochs", TRAINING, least=0, most=1_000_000),
 )

@@ -16,6 +16,7 @@ from stages.errors import UsageError
 from stages.merge.constrained import require_in_source
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges, require_fewer_clusters
 from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.train.recipes import resolve
 
 AS_FEATURES_ASK = 0
 """A number of clusters that is found in the features."""
@@ -108,15 +109,26 @@ def _epochs(plan: Plan, stage: int, data: DatasetSummary) -> int:
 def check_plan(run: RunDirectory, plan: Plan) -> None:
     """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
 
-    UsageError if the stages would merge more clusters than there are, DbcError if camera ids, views or encounters are needed
-    and not known.
+    UsageError if a value for training is out of bounds or the stages would merge more clusters than there are, DbcError if
+    camera ids, views or encounters are needed and not known.
     """
     if plan.merge.start == "reviewed":
         raise UsageError(
             "`start='reviewed'` corrects the clusters of one stage: it is for dbc merge; give another `start`"
         )
     dataset = run.require("dataset")
-    n_samples = dataset_manifest(dataset).summary.n_train
+    summary = dataset_manifest(dataset).summary
+    n_samples = summary.n_train
+    if not plan.merge_only:
+        # values out of bounds are told before any stage is made
+        resolve(
+            plan.last_stage,
+            n_samples=n_samples,
+            n_clusters=max(1, n_samples),
+            recipe=plan.train.get("recipe", DEFAULT_RECIPE),
+            is_video=summary.n_images > summary.n_samples,
+            overrides={name: value for name, value in plan.train.items() if name != "recipe"},
+        )
     n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
     percent = plan.merge.merge_percent
     if plan.last_stage > 0 and n_merges == 0 and plan.merge.clusterer == "dbc":

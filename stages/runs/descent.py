@@ -111,6 +111,7 @@ class _Descent:
         self._dataset = dataset.manifest.id
         self._counts_clusters = counts_clusters
         self._has_others = len(run.versions("dataset")) > 1
+        self._unreadable: set[tuple[ArtifactKind, int]] = set()
         self.newest = cache(self._find)
         self._strange_of = cache(self._of_parent)
 
@@ -128,6 +129,7 @@ class _Descent:
         try:
             return self._run.find(kind, stage)
         except DbcError:
+            self._unreadable.add((kind, stage))
             return None
 
     def _of_parent(self, parent: Parent) -> Artifact | None:
@@ -155,6 +157,6 @@ class _Descent:
             is_free = bool(datasets) and self._dataset not in datasets
         newest = self.newest(manifest.kind, stage)
         if newest is None or is_free:
-            return is_free
+            return is_free or (manifest.kind, stage) in self._unreadable
         is_corrected = isinstance(newest.manifest, ClustersManifest) and newest.manifest.parameters.start == "reviewed"
         return is_corrected or newest.manifest.id == manifest.id

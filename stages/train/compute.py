@@ -99,9 +99,7 @@ def compute_model(
     summary = _summary(
         model, result, parameters, backbone=initial.backbone, n_left_out=n_left_out, images_per_second=progress.rate
     )
-    n_processes = writer.processes.size
-    execution = torch_execution(device, amp=parameters.amp, compiled=context.compiled, n_processes=n_processes)
-    return Computed(summary, execution, notes=(*progress.notes, *warnings))
+    return Computed(summary, checkpoints.execution, notes=(*checkpoints.notes, *warnings))
 
 
 def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *, device: torch.device) -> Computed:
@@ -149,7 +147,6 @@ class _Progress:
     def __init__(self, parameters: TrainParameters, *, n_samples: int, resumed: Checkpoint | None) -> None:
         self.n_images = parameters.epochs * n_samples * (parameters.frames or 1)
         self.rate = 0.0
-        self.notes = () if resumed is None else (f"training went on from the checkpoint of step {resumed.step}",)
         self._started = time.perf_counter()
         self._first: int | None = None if resumed is not None else 0
         self._seen = 0

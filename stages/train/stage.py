@@ -101,12 +101,18 @@ def train(
         # torch takes a second to import, and most commands find all there
         import torch
 
+        from stages.nn.execution import torch_execution
         from stages.train.checkpoints import StageCheckpoints
         from stages.train.compute import compute_model
 
         torch_device = torch.device(resolve_torch_device(device))
+        amp, n_processes = parameters.amp, writer.processes.size
         checkpoints = StageCheckpoints(
-            directory, request_key(request), every=context.checkpoint_every, device=torch_device
+            directory,
+            request_key(request),
+            every=context.checkpoint_every,
+            device=torch_device,
+            execution=torch_execution(torch_device, amp=amp, compiled=context.compiled, n_processes=n_processes),
         )
         return compute_model(writer, parents, parameters, device=torch_device, checkpoints=checkpoints, context=context)
 

@@ -91,3 +91,9 @@ def test_a_folder_that_cannot_be_written_is_told(dbc: Dbc, run: Path, monkeypatc
     told = f".dbc-run cannot be written here (Permission denied), so {run} is not remembered: name it with --run"
     assert told in dbc("eval", "--run", run).err.replace("\n", "")
     assert "not remembered" not in dbc("log", "features", "--run", run).err
+
+
+def test_arguments_that_are_no_utf8_are_no_obstacle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / os.fsdecode(b"card\xff")
+    with at_work(given(run, "train", "--run", str(run))), at_work(given(run, "merge")):
+        assert "another command is at work" in capsys.readouterr().err

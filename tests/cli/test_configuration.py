@@ -164,3 +164,32 @@ def test_a_number_without_measure_is_refused(dbc: Dbc, begun: Path, command: str
     told = dbc(command, flag, value, "--run", begun)
     assert told.status == 2, told.err
     assert told.line.startswith(f"dbc {command}: {flag}")
+
+
+def test_a_value_out_of_bounds_is_told_with_the_file_before_any_stage_is_made(dbc: Dbc, run: Path) -> None:
+    for text, told in (
+        ("epochs = -1", "epochs must be at least 0, got -1"),
+        ("[train]\ndropout = 2", "dropout must be below 1, got 2"),
+        ("stage0-epochs = -1", "stage0-epochs must be at least 0, got -1"),
+        ("device = 'cuda:99'", "device = 'cuda:99' is not there: "),
+    ):
+        (run / "config.toml").write_text(text)
+        result = dbc("run", "--run", run)
+        assert (result.status, result.err.count("\n")) == (2, 1)
+        assert f"dbc run: {run}/config.toml: {told}" in result.line
+    assert [folder.name for folder in run.glob("stage-*")] == ["stage-init"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("epochs = 2024-01-01", "epochs must be a whole number, got 2024-01-01"),
+        ("[train]\nepochs = {x = 1}", "epochs must be a whole number, got a table"),
+        ("[[train]]\nepochs = 1", r"train must be one table, \[train\], got several, \[\[train\]\]"),
+        ("no-flip = true", "write flip = false in place of 'no-flip'"),
+        (f"recipe = '{'x' * 1000}'", "x{199}…$"),
+    ],
+)
+def test_odd_lines_are_told_in_the_words_of_toml(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        given(tmp_path, "run", text)

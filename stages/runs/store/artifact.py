@@ -233,6 +233,12 @@ def open_artifact(directory: Path, version: int) -> Artifact:
             raise RootError("its id does not follow from its key and arrays")
         _require_place(manifest, directory)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and path.is_dir():
+            # dbc renames whole folders, so another program made it or took its root
+            raise DbcError(
+                f"{path} has no zarr.json, so it is no artifact: a copy that was cut off, or an empty folder; copy it again, "
+                "or move it away, and run the command again"
+            ) from error
         raise DbcError(file_problem(error, path / "zarr.json")) from error
     except ValueError as error:  # a RootError, a ManifestError, or the folder of no stage
         raise DbcError(f"{path} is not a readable artifact: {error}; move it away and make it again") from error

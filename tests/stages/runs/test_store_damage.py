@@ -20,7 +20,7 @@ from stages.runs.context import Context
 from stages.runs.listing import check
 from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
-from stages.runs.store import Artifact, Writer, grid
+from stages.runs.store import Artifact, Writer, grid, open_artifact
 
 ARRAYS = {
     "labels": np.zeros(5, dtype=np.int64),
@@ -253,3 +253,13 @@ def test_what_cannot_be_read_for_now_is_not_called_damaged(
         assert os.strerror(code) in told
         assert "remove" not in told
     assert len(checked.problems) == 1
+
+
+def test_a_folder_without_a_root_is_told_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "features" / "v2.zarr").mkdir(parents=True)
+    with pytest.raises(
+        DbcError, match=r"v2.zarr has no zarr.json, so it is no artifact: .*; copy it again, or move it away"
+    ):
+        open_artifact(tmp_path / "features", 2)
+    with pytest.raises(DbcError, match=r"v3.zarr/zarr.json: No such file"):
+        open_artifact(tmp_path / "features", 3)
