@@ -34,7 +34,7 @@ def plot(given: Given) -> None:
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
     shown, title = evaluations(run, reporter), run.root.name
-    if warning := evaluated_otherwise([metrics.parameters for metrics in shown]):
+    if warning := evaluated_otherwise(shown):
         reporter.warn(warning)
         title += f"\n{in_flags(warning).partition(';')[0]}"
     elif note := shown_of_several(run, shown):

@@ -31,9 +31,15 @@ def evaluations(run: RunDirectory, reporter: Reporter = SILENT) -> list[MetricsM
     return [metrics_manifest(run.require("metrics", stage)) for stage in stages]
 
 
-def evaluated_otherwise(parameters: Sequence[EvaluateParameters]) -> str | None:
-    """A warning if stages were evaluated by different `parameters`, so that a curve of them misleads; else None."""
-    different = _different(parameters)
+def evaluated_otherwise(shown: Sequence[MetricsManifest]) -> str | None:
+    """A warning if the metrics `shown` are by different parameters, so that a curve of them misleads; else None.
+
+    Which identities were given is nothing to stages without figures by identities.
+    """
+    by_identities = [each for each in shown if each.summary.ari is not None or each.summary.mAP is not None]
+    different = _different([each.parameters for each in shown])
+    if "ids_digest" not in _different([each.parameters for each in by_identities]):
+        different = [name for name in different if name != "ids_digest"]
     if not different:
         return None
     names = ", ".join("`ids`" if name == "ids_digest" else f"`{name}`" for name in different)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from schemas.choices import ArtifactKind, PageMap
 from schemas.stage_names import stage_label
 from stages.compare.history import evaluated_otherwise, shown_of_several
+from stages.errors import DbcError
 from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
+from stages.loop.choice.stage import judge
 from stages.output_files import write_text
 from stages.pages.facts import curves, figures_of, metrics_by_stage, warnings_of, what_was_run
 from stages.pages.markup import json_in_html, page
@@ -19,10 +23,17 @@ from stages.pages.ranked import RankedList, ranked_lists
 from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
 from stages.reporting import Reporter
+from stages.runs.context import Context
 from stages.runs.descent import older_chain
 from stages.runs.lineage import dataset_of, made_from, parent_of, told_left_out
 from stages.runs.naming import lineage_of
-from stages.runs.run_directory import RunDirectory, compared_cameras, metrics_manifest
+from stages.runs.run_directory import (
+    RunDirectory,
+    clusters_manifest,
+    compared_cameras,
+    constraints_manifest,
+    metrics_manifest,
+)
 from stages.runs.store import Artifact, every_version
 from stages.typing import Float64Array
 
@@ -30,6 +41,7 @@ MOST_MERGES = 300
 """Merges on a page."""
 LISTS = 12
 """Ranked lists of each group."""
+_ARGUMENT = re.compile(r"`(\w+?)_?(?:=([^`]+))?`")
 ROOM = 200_000
 """Bytes of a page for everything that is not counted before its pictures are chosen."""
 
@@ -60,6 +72,7 @@ def write_report(
         )
     lists = [] if metrics is None else _lists(run, metrics, reporter)
     merges = merges_of(run, clusters, most=MOST_MERGES)
+    first = [_ARGUMENT.sub(_as_flag, line) for line in (*_by_answers(run, clusters), *_trust(run, stage, reporter))]
     with reporter.task("page", total=3, unit="parts") as advance:
         data, wanted = report_data(reported, clusters, merges, lists, method)
         advance(1, "map")
@@ -83,7 +96,7 @@ def write_report(
         own, measured = now.choose(clusters, stage), metrics_by_stage(now, {stage: metrics})
         stages = [figures_of(own, each, found) for each, found in measured.items()]
         shown = [metrics_manifest(each) for each in measured.values() if each]
-        mixed = evaluated_otherwise([each.parameters for each in shown])
+        mixed = evaluated_otherwise(shown)
         several = mixed or shown_of_several(own, shown)
         if several:
             (reporter.warn if mixed else reporter.note)(several)
@@ -91,11 +104,39 @@ def write_report(
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
         left_out = told_left_out(RunDirectory(run.root), reported.dataset)
         told = [*filter(None, (left_out, several, older_chain(now, clusters))), *warnings_of(lineage)]
-        body = report_body(title, reported, figures=figures, drawn=drawn, told=told, run=ran)
+        told = [_ARGUMENT.sub(_as_flag, line) for line in told]
+        body = report_body(title, reported, figures=figures, drawn=drawn, first=first, told=told, run=ran)
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)
         advance(1, "written")
     return n_pictures
+
+
+def _as_flag(argument: re.Match[str]) -> str:
+    flag, value = "--" + argument[1].replace("_", "-"), (argument[2] or "").strip("'\"")
+    return f"no {flag}" if value in ("False", "None") else f"{flag} {value}" if value not in ("", "True") else flag
+
+
+def _by_answers(run: RunDirectory, clusters: Artifact) -> list[str]:
+    """Whether a person's answers had a part in `clusters`, and how many there are of each kind."""
+    with suppress(DbcError):
+        known = made_from(run, clusters, "constraints")
+        if known is not None and constraints_manifest(known).parameters.answers_digest:
+            said = constraints_manifest(known).summary
+            how = "corrected" if clusters_manifest(clusters).parameters.start == "reviewed" else "made"
+            counts = f"{said.n_same} that two are the same, {said.n_different - said.n_derived} that they differ"
+            return [f"These clusters were {how} by a person's answers: {counts}."]
+    return []
+
+
+def _trust(run: RunDirectory, stage: int, reporter: Reporter) -> list[str]:
+    """How far to trust the clusters of `stage`, as a run says at its end; nothing if that is about another stage."""
+    # a page can be made where something that this needs is gone
+    with suppress(DbcError):
+        told = judge(run, context=Context(reporter=reporter))
+        if told is not None and told.shown == stage:
+            return [f"How far to trust these clusters: {told.trust}."]
+    return []
 
 
 def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | None:
@@ -119,7 +160,8 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
     if parameters.rerank:
         reporter.note("ranked lists are by the features' distance, not re-ranked")
     if parameters.ids_digest:
-        reporter.note("ranked lists go by the identities of the data set, and figures by those that `ids` gave")
+        lists = "go by the identities of the data set" if (pid > 0).any() else "show no identities"
+        reporter.note(f"ranked lists {lists}, and figures go by those that `ids` gave")
     rows = measured_features(features, compared_cameras(dataset), split, parameters).in_order(split)
     encounter = dataset.read("encounter") if "encounter" in dataset.names() else None
     return ranked_lists(

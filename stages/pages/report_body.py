@@ -11,11 +11,29 @@ from stages.pages.markup import Markup, element, joined
 FIGURES = {"rank1": "rank-1", "mAP": "mAP", "ari": "ARI", "silhouette": "silhouette"}
 """The figures of the stage that stand on top, with their labels."""
 
+LEGEND = (
+    "A cluster is what the run takes for one individual. Silhouette: 1 if clusters are far apart, 0 if they overlap. Spread: "
+    "how far the members of a cluster are from each other, 0 for copies. With known identities, ARI: 1 if clusters are the "
+    "individuals, 0 if they agree as by chance; purity: the share of a cluster that is of its commonest individual; rank-1: "
+    "the share of queries whose nearest picture is of the same individual; mAP: 1 if all pictures of it come first."
+)
+"""What the figures on a page mean."""
+
 
 def report_body(
-    title: str, reported: Reported, *, figures: Mapping[str, Any], drawn: Markup, told: list[str], run: Markup
+    title: str,
+    reported: Reported,
+    *,
+    figures: Mapping[str, Any],
+    drawn: Markup,
+    first: list[str],
+    told: list[str],
+    run: Markup,
 ) -> Markup:
-    """The body of a page about `reported`: its `figures`, the `drawn` curves, warnings as lines `told`, what was `run`."""
+    """The body of a page about `reported`.
+
+    What to know `first`, its `figures`, the `drawn` curves, warnings as lines `told`, and what was `run`.
+    """
     report, n = reported.report, len(reported.labels)
     n_singletons = sum(row.size == 1 for row in report.clusters)
     facts = {
@@ -47,7 +65,9 @@ def report_body(
         element("header", element("h1", title), element("nav", *links, aria_label="Sections")),
         element(
             "main",
+            *(element("p", line) for line in first),
             element("dl", *cards, class_="cards"),
+            element("p", LEGEND, class_="quiet"),
             element(
                 "noscript", element("p", "The map and the pictures need scripts, which this browser does not run.")
             ),

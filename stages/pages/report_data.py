@@ -50,6 +50,7 @@ def report_data(
             "identity": identity[samples].tolist(),
             "camera": camera[samples].tolist(),
             "frames": n_frames[samples].tolist() if n_frames.max(initial=1) > 1 else None,
+            **{kind: _names(reported.dataset, f"{kind}_name", samples) for kind in ("view", "encounter")},
         },
         "identities": identities,
         "cameras": cameras,
@@ -66,6 +67,10 @@ def report_data(
         },
     }
     return data, _wanted(reported, members, lists, drawn_merges)
+
+
+def _names(dataset: Artifact, column: str, samples: list[int]) -> list[str] | None:
+    return dataset.read(column)[samples].tolist() if column in dataset.names() else None
 
 
 def _map(reported: Reported, method: PageMap) -> dict[str, Any]:

@@ -227,9 +227,17 @@ def test_a_page_has_queries_curves_and_what_was_run(dbc: Dbc, merged: Path, tmp_
     shown = json.loads(data)
     assert {each["group"] for each in shown["lists"]} == {"best", "worst", "random"}
     assert shown["map"]["method"] == "pca"
+    assert shown["samples"]["view"] is None
     assert text.count("<svg") >= 2
     for told_of in ("stage-01/clusters/v1.zarr", "dataset/v1.zarr", "merge_percent", "scikit-learn"):
         assert told_of in text
+    # how far to trust them stands beside the clusters that it is about, and who had a part in them
+    assert ("How far to trust these clusters: " in text, "a person" in text) == (True, False)
+    path = [each for each in RunDirectory(merged).require("dataset").read("path").tolist() if "_train" in each]
+    (merged / "constraints.csv").write_text(f"path_a,path_b,answer\n{path[0]},{path[1]},different\n")
+    assert dbc("merge", "--stage", "2", "--start", "reviewed", "--run", merged).status == 0
+    assert dbc("report", "--run", merged, "--stage", "2", "--out", page, "--map", "none", "--overwrite").status == 0
+    assert "corrected by a person&#x27;s answers: 0 that two are the same, 1 that they differ" in page.read_text()
 
 
 def test_a_page_has_as_many_pictures_as_fit_the_most_wanted_first(run: Path) -> None:
@@ -262,7 +270,7 @@ def test_a_page_shows_figures_of_its_own_clusters_alone(dbc: Dbc, merged: Path, 
     assert dbc("eval", "--run", merged, "--stage", "1", "--ids", ids).status == 0
     told = dbc(*page)
     assert "no figures" not in told.err
-    assert "ranked lists go by the identities of the data set, and figures by those that --ids gave" in told.err
+    assert "ranked lists go by the identities of the data set, and figures go by those that --ids gave" in told.err
     text = (tmp_path / "a.html").read_text()
     assert "stage-01/metrics/v2.zarr" in text
     assert "stage-01/metrics/v1.zarr" not in text

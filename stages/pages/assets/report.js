@@ -43,6 +43,7 @@ function openViewer(rows, place) {
 function fillViewer() {
   const row = viewed[viewedPlace], cluster = labelOf(row);
   const facts = [["file", pathOf(row)], ["identity", identityOf(row)], ["camera", cameraOf(row)],
+    ...["view", "encounter"].map((name) => [name, samples[name] ? samples[name][at.get(row)] || null : null]),
     ["individual", cluster < 0 ? null : `${calledOf(cluster)} (${count(clusterOf.get(cluster).members.length, "sample")})`],
     ["frames", samples.frames ? samples.frames[at.get(row)] : null]];
   const list = el("dl", {}, facts.filter(([, value]) => value !== null)

@@ -7,6 +7,7 @@ import io
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -254,11 +255,16 @@ def test_weights_of_another_run_are_told(tmp_path: Path, plan: Plan) -> None:
 
 
 def test_stages_that_were_evaluated_otherwise_are_told() -> None:
-    plain = EvaluateParameters()
+    def metrics(ari: float | None = 0.5, **parameters: Any) -> Any:
+        return SimpleNamespace(summary=SimpleNamespace(ari=ari, mAP=None), parameters=EvaluateParameters(**parameters))
+
+    plain = metrics()
     assert evaluated_otherwise([]) is evaluated_otherwise([plain, plain]) is None
-    told = evaluated_otherwise([plain, EvaluateParameters(rerank=True, ids_digest="1"), plain])
+    told = evaluated_otherwise([plain, metrics(rerank=True, ids_digest="1"), plain])
     assert told is not None
     assert "with different `rerank`, `ids`: do not compare" in told
+    # stages without figures by identities have none that misleads beside those of the one
+    assert evaluated_otherwise([metrics(ari=None), metrics(ids_digest="1")]) is None
 
 
 def test_runs_say_what_they_merge_by_beside_what_tables_call_them() -> None:
