@@ -61,6 +61,9 @@ def query(given: Given, pictures: list[Path] | None) -> None:
         taken_by=given["taken_by"],
         context=given.context(reporter),
     )
+    for file, own in zip(found.files, found.itself, strict=True):
+        if own is not None:
+            reporter.note(f"{file} is {own.name} of the run itself, {_whose(own)}; it is left out of what is like it")
     if sheet is not None:
         save_picture(draw_matches(found), sheet, argument="sheet", overwrite=overwrite)
     given.remember(only_read=True)
@@ -76,8 +79,12 @@ def _fields(found: Found) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     return [
-        {"picture": file, "matches": [asdict(match) for match in matches]}
-        for file, matches in zip(found.files, found.matches, strict=True)
+        {
+            "picture": file,
+            "itself": None if own is None else asdict(own),
+            "matches": [asdict(match) for match in matches],
+        }
+        for file, own, matches in zip(found.files, found.itself, found.matches, strict=True)
     ]
 
 
@@ -85,6 +92,10 @@ def _individual(match: Match) -> str:
     from stages.runs.source_names import titled
 
     return text_of(None) if match.individual is None else titled(match.individual, match.called)
+
+
+def _whose(match: Match) -> str:
+    return "in no cluster" if match.individual is None else f"individual {_individual(match)}"
 
 
 def _show(found: Found, sheet: Path | None) -> None:

@@ -55,15 +55,19 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """The `matches` of every one of `files`, most similar first, under the features of a stage."""
+    """The `matches` of every one of `files`, most similar first, under the features of a stage.
+
+    `itself` is, of each file, the sample that is this very picture, which is not among its matches; None if there is none.
+    """
 
     stage: int
     features_stage: int
     files: tuple[Path, ...]
     matches: tuple[tuple[Match, ...], ...]
     pictures: UInt8Array
-    samples: Int64Array
+    samples: tuple[Int64Array, ...]
     dataset: Artifact
+    itself: tuple[Match | None, ...] = ()
 
 
 def query(
@@ -101,12 +105,27 @@ def query(
     cameras = camera_of_pictures(dataset, pictures, camid)
     pooled = embed(run, features, pictures, camid=cameras, context=context)
     asked = compared.of(pooled, cameras)
-    samples, similarity = most_similar(asked, rows, top=top)
+    samples, similarity = most_similar(asked, rows, top=top + 1)
     number = None if clusters is None else lasting_numbers(run, clusters).number
     called = {} if clusters is None else names_of_individuals(run, clusters)
     matches = _matches(dataset, clusters, number, called, samples, similarity)
+    own = [_place_of_itself(dataset, picture, found) for picture, found in zip(pictures, samples.tolist(), strict=True)]
+    itself = tuple(None if at is None else each[at] for at, each in zip(own, matches, strict=True))
+    kept = [[at for at in range(samples.shape[1]) if at != left_out][:top] for left_out in own]
+    matches = tuple(tuple(each[at] for at in places) for places, each in zip(kept, matches, strict=True))
+    shown = tuple(found[places] for places, found in zip(kept, samples, strict=True))
     found_stage = features_manifest(features).summary.stage
-    return Found(stage, found_stage, tuple(files), matches, pictures, samples, dataset)
+    return Found(stage, found_stage, tuple(files), matches, pictures, shown, dataset, itself)
+
+
+def _place_of_itself(dataset: Artifact, picture: UInt8Array, samples: list[int]) -> int | None:
+    """The place among `samples` of the first that has this one picture (H, W, 3) and no other, None if none has."""
+    images, start = dataset.rows("images"), dataset.read("frame_start")
+    for at, sample in enumerate(samples):
+        first, end = int(start[sample]), int(start[sample + 1])
+        if end == first + 1 and np.array_equal(images[first:end][0], picture):
+            return at
+    return None
 
 
 def most_similar(asked: Float32Array, rows: Float32Array, *, top: int) -> tuple[Int64Array, Float64Array]:
@@ -177,12 +196,23 @@ def draw_matches(found: Found) -> Image.Image:
     rows = []
     for place, file in enumerate(found.files):
         shown = np.concatenate([found.pictures[place][None], images[first[found.samples[place]]]])
-        best = found.matches[place][0]
-        title = [file.name[:28], f"nearest: {best.similarity:.2f}", _cluster_text(best)]
+        matches = found.matches[place]
+        title = [
+            file.name[:28],
+            *(line for best in matches[:1] for line in (f"nearest: {best.similarity:.2f}", _cluster_text(best))),
+        ]
         is_asked = np.arange(len(shown)) == 0
-        rows.append(SheetRow(title, shown, is_asked))
-    caption = f"stage {stage_label(found.stage)}; framed red: the picture asked for, then the most similar first"
+        under = [[f"{n}: {match.similarity:.2f}", _whose(match)] for n, match in enumerate(matches, 1)]
+        rows.append(SheetRow(title, shown, is_asked, [[], *under]))
+    caption = (
+        f"stage {stage_label(found.stage)}; framed red: the picture asked for, then the most similar first, with place in "
+        "the list, similarity and individual"
+    )
     return contact_sheet(rows, caption=caption)
+
+
+def _whose(match: Match) -> str:
+    return "" if match.individual is None else match.called or f"ind. {match.individual}"
 
 
 def _cluster_text(match: Match) -> str:

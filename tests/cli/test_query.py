@@ -21,7 +21,7 @@ def crops(dbc: Dbc, tmp_path: Path) -> Path:
     return merged_crops(dbc, tmp_path, size=(16, 32), levels=LEVELS, merge_percent="0.4")
 
 
-def test_the_same_picture_is_first_and_clusters_are_those_of_the_artifact(
+def test_the_same_picture_is_left_out_and_clusters_are_those_of_the_artifact(
     dbc: Dbc, crops: Path, tmp_path: Path
 ) -> None:
     Image.new("RGB", (50, 70), (92, 90, 148)).save("other.png")
@@ -30,7 +30,11 @@ def test_the_same_picture_is_first_and_clusters_are_those_of_the_artifact(
     ran = dbc("query", tmp_path / "crops" / "4.png", "other.png", "--run", crops, "--sheet", "s.png", "--json")
     assert ran.status == 0, ran.err
     own, other = ran.json["pictures"]
-    assert (own["matches"][0]["path"], own["matches"][0]["similarity"]) == ("4.png", 1.0)
+    # the picture itself is told, and left out of what is like it
+    assert (own["itself"]["path"], own["itself"]["similarity"], other["itself"]) == ("4.png", 1.0, None)
+    assert own["matches"][0]["path"] == "0.png"
+    assert "4.png" not in {match["path"] for match in own["matches"]}
+    assert "4.png is 4.png of the run itself, individual" in ran.err
     assert {match["path"] for match in other["matches"][:2]} == {"90.png", "94.png"}
     labels = dict(zip(run.require("dataset").read("path"), run.require("clusters", 1).read("labels"), strict=True))
     sizes = np.bincount(run.require("clusters", 1).read("labels"))

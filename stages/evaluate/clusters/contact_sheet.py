@@ -13,24 +13,30 @@ from stages.typing import BoolArray, UInt8Array
 THUMBNAIL_HEIGHT = 96
 """Pixels; the width follows the images."""
 
-TITLE_WIDTH, GAP, FRAME, TEXT_HEIGHT = 190, 6, 3, 17
+TITLE_WIDTH, GAP, FRAME, TEXT_HEIGHT, SMALL = 190, 6, 3, 17, 12
 BACKGROUND, TEXT, WRONG, PLAIN = (255, 255, 255), (40, 40, 40), (214, 39, 40), (200, 200, 200)
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A cluster on the sheet: lines of `title`, its `images` (n, H, W, 3) uint8; those `is_wrong` (n) get a red frame."""
+    """A cluster on the sheet: lines of `title`, its `images` (n, H, W, 3) uint8; those `is_wrong` (n) get a red frame.
+
+    `captions` are lines of text under each image.
+    """
 
     title: Sequence[str]
     images: UInt8Array
     is_wrong: BoolArray
+    captions: Sequence[Sequence[str]] = ()
 
 
 def contact_sheet(rows: Sequence[SheetRow], *, caption: str = "") -> Image.Image:
     """The picture (RGB) of `rows`, at least one with an image, below each other, and the `caption` under them."""
     n_high, n_wide = rows[0].images.shape[1:3]
     size = (max(1, round(THUMBNAIL_HEIGHT * n_wide / n_high)), THUMBNAIL_HEIGHT)
-    step = size[0] + 2 * FRAME + GAP, size[1] + 2 * FRAME + GAP
+    n_lines = max(len(lines) for row in rows for lines in (*row.captions, ()))
+    small = ImageFont.load_default(size=10)
+    step = size[0] + 2 * FRAME + GAP, size[1] + 2 * FRAME + GAP + n_lines * SMALL
     columns = max(len(row.images) for row in rows)
     font = ImageFont.load_default(size=13)
     width = max(TITLE_WIDTH + columns * step[0] + GAP, 2 * GAP + round(font.getlength(caption)))
@@ -48,4 +54,6 @@ def contact_sheet(rows: Sequence[SheetRow], *, caption: str = "") -> Image.Image
             draw.rectangle(box, fill=WRONG if is_wrong else PLAIN)
             thumbnail = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BILINEAR)
             sheet.paste(thumbnail, (left + FRAME, top + FRAME))
+            for line, text in enumerate(row.captions[column] if row.captions else ()):
+                draw.text((left, box[3] + 1 + line * SMALL), text, fill=TEXT, font=small)
     return sheet

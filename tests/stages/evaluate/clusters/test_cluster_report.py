@@ -105,3 +105,6 @@ def test_wrong_members_alone_are_framed_in_red_on_the_sheet() -> None:
     assert red[: len(sheet) // 2].any()
     assert not red[len(sheet) // 2 :].any()
     assert (sheet == green).all(axis=2).sum() == 4 * 96 * 48
+    named = [SheetRow(["one"], images[:1], np.array([False]), [["1: 0.29", "ind. 35"]])]
+    without = contact_sheet([SheetRow(["one"], images[:1], np.array([False]))])
+    assert contact_sheet(named).height > without.height + 20
