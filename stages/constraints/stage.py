@@ -140,6 +140,8 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     if made.status == "created" and made.artifact is not None:
         unsure = f"; {answers.n_unsure} unsure ones say nothing" if answers.n_unsure else ""
         labelled = f"; {note}" if note else ""
+        if known is not None and (known >= 0).all():
+            labelled += "; they say all clusters, so merges have nothing to decide"
         meant = f"; {path_or_file_name(answers.alike)}" if answers.alike else ""
         context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{meant}{labelled}")
     return made

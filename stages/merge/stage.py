@@ -71,6 +71,8 @@ class Inputs:
     known: KnownBefore
 
 
+MOSTLY_ALONE = 0.9
+"""Above this share of samples without a label, of which each is alone, likeness joined hardly any."""
 MergeBy = Callable[..., StageMerges]
 """`merge_as` by the parameters, in the place and with the room of this stage."""
 
@@ -146,7 +148,7 @@ def merge(
             result, linkage = without_merges(_corrected(inputs, merge_by)), empty_linkage()
         elif parameters.clusterer == "dbc":
             result = _merge(inputs, n_merges, merge_by, metric=parameters.metric, reporter=context.reporter)
-            _tell_fewer(result, n_merges, parameters.n_clusters, context.reporter)
+            _tell_fewer(result, n_merges, parameters.n_clusters, inputs.known.labels, context.reporter)
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
             n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
@@ -256,14 +258,30 @@ def _tell(inputs: Inputs, parameters: MergeParameters, *, stage: int, reporter: 
         reporter.note(note)
 
 
-def _tell_fewer(result: StageMerges, n_merges: int, n_clusters: int | None, reporter: Reporter) -> None:
+def _tell_fewer(
+    result: StageMerges, n_merges: int, n_clusters: int | None, known: Int64Array | None, reporter: Reporter
+) -> None:
     """Note what known pairs made of the merges and clusters that were asked for."""
+    if n_clusters is not None:
+        _tell_alone(result, known, reporter)
     n_made, n_found = len(result.merges), int(result.labels.max()) + 1
     if n_clusters is not None and n_found < n_clusters:
         reporter.note(f"{n_found} clusters are left instead of {n_clusters}: what is known joins more than that")
     if n_made < n_merges:
         reporter.note(
             f"{n_made} of {n_merges} merges could be made: answers, views or the data keep the other clusters apart"
+        )
+
+
+def _tell_alone(result: StageMerges, known: Int64Array | None, reporter: Reporter) -> None:
+    """Warn if labels were given and hardly any sample without one joined another."""
+    if known is None or (n_unlabelled := int((known < 0).sum())) < 2:
+        return
+    n_alone = int((np.bincount(result.labels)[result.labels[known < 0]] == 1).sum())
+    if n_alone > MOSTLY_ALONE * n_unlabelled:
+        reporter.warn(
+            f"samples without a label that are alone: {n_alone} of {n_unlabelled}; to put them together by likeness give a "
+            f"smaller `n_clusters`, from {int(known.max()) + 1} on, as many as are named"
         )
 
 

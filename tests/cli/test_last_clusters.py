@@ -112,6 +112,8 @@ def test_nothing_waits_to_be_trained_on_the_clusters_that_end_a_run(dbc: Dbc, me
     assert dbc("merge", "--start", "reviewed").status == 0
     assert "next: dbc export clusters" in dbc("status").out
     assert "has no features" not in dbc("export", "clusters").err
+    # corrected by answers they end the run as before
+    assert "schedule's number" not in dbc("select").out
     assert dbc("merge", "--n-clusters", "3").status == 0
     assert "next: dbc export clusters" in dbc("status").out
 

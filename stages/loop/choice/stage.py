@@ -20,10 +20,11 @@ from stages.loop.choice.kept_measures import keep_measures, read_measures
 from stages.loop.choice.measures import StageMeasures, measure, spread
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
 from stages.loop.choice.verdict import JoinedPairs, Verdict, last_of_schedule, verdict
+from stages.merge.constrained import labels_kept
 from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.descent import clusters_now, stages_now
-from stages.runs.lineage import dataset_of, features_and_dataset, with_clusters
+from stages.runs.lineage import before_review, dataset_of, features_and_dataset, with_clusters
 from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -60,6 +61,12 @@ def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
     return frozenset(stage for stage, manifest in manifests.items() if _learned_nothing(manifest))
 
 
+def share_labelled(run: RunDirectory, stage: int) -> float:
+    """The share of train samples whose individual a person gave by labels for the clusters of `stage`, if it has any."""
+    labels = labels_kept(run, stage) if stage > 0 else None
+    return 0.0 if labels is None else float((labels >= 0).mean())
+
+
 def _learned_nothing(model: ModelManifest) -> bool:
     told, parameters = model.summary, model.parameters
     if told.n_clusters is None or not isinstance(parameters, TrainParameters):
@@ -86,7 +93,8 @@ def judge(
     if not measures:
         return None
     joined = joined_pairs(run, last_of_schedule(measures).stage)
-    return verdict(measures, joined=joined, guessing=guessing(run, [measured.stage for measured in measures]))
+    stages = [measured.stage for measured in measures]
+    return verdict(measures, joined=joined, guessing=guessing(run, stages), labelled=share_labelled(run, stages[-1]))
 
 
 class Compared:
@@ -147,14 +155,16 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     measured = {"clusters": clusters, "features": features, "dataset": dataset}
     request = {"stage": stage, **{name: artifact.manifest.id for name, artifact in measured.items()}}
     directory = (clusters if stage > 0 else features).path.parent
+    # corrected by answers, they end the run as they did before
+    ends = clusters_manifest(before_review(run, merged)).parameters.ends_run
     kept = read_measures(directory, request)
     if kept is not None:
-        return kept
+        return replace(kept, ends_run=ends, is_by_schedule=kept.is_by_schedule and not ends)
     compared = compared or Compared()
     measures = _measured(features, dataset, clusters, stage=stage, compared=compared)
     if not compared.lacked_memory:
         keep_measures(directory, request, measures)
-    return measures
+    return replace(measures, ends_run=ends, is_by_schedule=measures.is_by_schedule and not ends)
 
 
 def fewest_likely(

@@ -30,6 +30,8 @@ WIDE = 1.5
 """Times as many clusters that hold together nearly as well: some may be of several individuals. 13,518 drawn people of 751
 ended in 563 clusters of a silhouette of 0.57, where 563 to 1,126 were likely: ARI 0.65, and 0.85 at 1,359.
 """
+MOST_LABELLED = 0.9
+"""Above this share of samples with labels these say what the clusters are, and not the features."""
 FEW_QUERIES = 50
 """Below, the number of queries stands beside what known identities say."""
 
@@ -77,11 +79,12 @@ def verdict(
     mean_average_precision: dict[int, float] | None = None,
     n_queries: int | None = None,
     guessing: Collection[int] = (),
+    labelled: float = 0.0,
 ) -> Verdict | None:
     """Whether training helped, from the `measures` of stages in order; None if there are none with merges.
 
     `joined` is of the last stage; None without cameras. `guessing` are the stages whose training ended with a loss as high
-    as that of guessing.
+    as that of guessing. `labelled` is the share of samples whose clusters a person's labels say.
     `mean_average_precision` by stage, of `n_queries`, stands beside the judgement if identities are known, and never decides
     it.
     """
@@ -95,7 +98,7 @@ def verdict(
     is_trained = first.stage < 1 and not all(_has_features_of(first, measured) for measured in measures)
     shown = measures[-1].stage if measures[-1].ends_run else choose_clusters(measures)
     clustered = next((measured for measured in measures if measured.stage == shown), last)
-    helped, lines = None, [_clusters_line(clustered)]
+    helped, lines = None, [_labels_line(labelled) or _clusters_line(clustered)]
     if best is not None and is_trained:
         helped = not _has_features_of(first, taken)
         stage = best if helped else _best_trained(measures, rule)
@@ -113,6 +116,8 @@ def verdict(
     is_drawn = is_trained and not is_untrained_on and not _has_features_of(first, clustered)
     trust = _trust(clustered, learned_nothing=learned_nothing, guessed=bool(guessing), is_drawn=is_drawn)
     trust = _hardly(first, clustered) or trust
+    if labelled > MOST_LABELLED:
+        trust = "as far as the labels that say them; how well features tell these apart is the last line of dbc assign"
     return Verdict(chosen, helped, " ".join(lines), told, trust, shown)
 
 
@@ -268,7 +273,9 @@ def _clusters_line(chosen: StageMeasures) -> str:
             " across cameras, where hardly any are alike, so the number is judged by all pairs: check clusters by eye"
         )
     weak += "; fewer were not looked at" if chosen.is_open_below else ""
-    if chosen.ends_run:
+    if chosen.ends_run and chosen.n_clusters != fewest:
+        number = f"the {chosen.n_clusters} clusters are those that were asked for, or that what is known left"
+    elif chosen.ends_run:
         large = (
             f" mostly too large where clusters overlap, by up to {TOO_LARGE} times:" if score < FAIR_SILHOUETTE else ""
         )
@@ -284,6 +291,13 @@ def _clusters_line(chosen: StageMeasures) -> str:
             "dbc merge --n-clusters auto --clusterer dbc merges the same features, to compare"
         )
     return f"Merged anew, its features have their best silhouette {span} ({score:.2f}{weak}); {number}."
+
+
+def _labels_line(labelled: float) -> str | None:
+    """What is known of the number of clusters if labels say nearly all of them; else None."""
+    if labelled <= MOST_LABELLED:
+        return None
+    return f"Labels name {labelled:.0%} of the samples, so clusters are what they say, at every stage."
 
 
 def _harm(joined: JoinedPairs | None) -> str:

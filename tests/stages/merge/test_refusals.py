@@ -19,7 +19,10 @@ from stages.merge import (
 )
 from stages.merge.linkage import empty_linkage
 from stages.merge.memory_model import engine_bytes
+from stages.merge.result import StageMerges
 from stages.merge.selection.links import Constraints
+from stages.merge.stage import _tell_alone
+from stages.reporting import SILENT, Keeping
 from tests.reference.published import dispersion_linkage, merge_stage
 
 POINTS = np.arange(20.0).reshape(10, 2)
@@ -291,3 +294,13 @@ def test_features_are_taken_in_parts_that_do_not_show(monkeypatch):
 def test_a_merge_of_the_published_size_fits_in_600_mib():
     shape = {"n_samples": 12936, "n_clusters": 12936, "dim": 2048, "n_merges": 646, "tile": 512, "n_threads": 2}
     assert engine_bytes(**shape) < 600 << 20
+
+
+@pytest.mark.parametrize(("labels", "told"), [([0, 0, 1, 2, 3], "3 of 3; to put them together"), ([0, 0, 1, 1, 2], "")])
+def test_samples_without_a_label_that_nothing_joined_are_counted(labels: list[int], told: str) -> None:
+    kept = Keeping(SILENT)
+    none = np.empty((0, 2))
+    result = StageMerges(np.array(labels), none.astype(np.int64), none[:, 0], none[:, 0], none, none.astype(np.int64))
+    _tell_alone(result, np.array([0, 0, -1, -1, -1]), kept)
+    assert told in "".join(kept.warned)
+    assert bool(kept.warned) is bool(told)

@@ -120,10 +120,21 @@ def test_features_that_began_without_telling_anything_apart_are_called_so() -> N
 
 
 def test_the_number_found_is_said_to_be_mostly_too_large_where_clusters_overlap() -> None:
-    found, clear = (replace(stage(10, score, NAN, NAN, 0.4), ends_run=True) for score in (0.3, 0.6))
+    found, clear = (replace(stage(10, score, NAN, NAN, 0.4), ends_run=True, n_clusters=51) for score in (0.3, 0.6))
     told = "a guess, among the numbers that were looked at, and no count of identities:"
     assert f"{told} mostly too large where clusters overlap, by up to 7 times: give" in judged([found]).line
     assert f"{told} give" in judged([clear]).line
+    asked = judged([replace(found, n_clusters=30)]).line
+    assert "the 30 clusters are those that were asked for, or that what is known left." in asked
+    assert "give `n_clusters`" not in asked
+
+
+def test_clusters_that_labels_say_are_trusted_as_far_as_these() -> None:
+    first, last = stage(-1, 0.03, NAN, NAN, 0.5), replace(stage(9, 0.04, NAN, NAN, 0.4), ends_run=True)
+    found = judged([first, last], labelled=1.0)
+    assert found.trust.startswith("as far as the labels")
+    assert found.line.endswith("Labels name 100% of the samples, so clusters are what they say, at every stage.")
+    assert judged([first, last], labelled=0.5).trust.startswith("hardly at all")
 
 
 def test_clusters_that_training_drew_together_are_not_trusted_for_holding_together() -> None:
