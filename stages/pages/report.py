@@ -23,7 +23,6 @@ from stages.pages.ranked import RankedList, ranked_lists
 from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
 from stages.reporting import Reporter
-from stages.runs.context import Context
 from stages.runs.descent import older_chain
 from stages.runs.lineage import dataset_of, made_from, parent_of, told_left_out
 from stages.runs.naming import lineage_of
@@ -72,8 +71,8 @@ def write_report(
         )
     lists = [] if metrics is None else _lists(run, metrics, reporter)
     merges = merges_of(run, clusters, most=MOST_MERGES)
-    first = [_ARGUMENT.sub(_as_flag, line) for line in (*_by_answers(run, clusters), *_trust(run, stage, reporter))]
     with reporter.task("page", total=3, unit="parts") as advance:
+        first = [_ARGUMENT.sub(_as_flag, line) for line in (*_by_answers(run, clusters), *_trust(run, stage))]
         data, wanted = report_data(reported, clusters, merges, lists, method)
         advance(1, "map")
         room = most_bytes - ROOM - len(json_in_html(data))
@@ -129,11 +128,11 @@ def _by_answers(run: RunDirectory, clusters: Artifact) -> list[str]:
     return []
 
 
-def _trust(run: RunDirectory, stage: int, reporter: Reporter) -> list[str]:
+def _trust(run: RunDirectory, stage: int) -> list[str]:
     """How far to trust the clusters of `stage`, as a run says at its end; nothing if that is about another stage."""
     # a page can be made where something that this needs is gone
     with suppress(DbcError):
-        told = judge(run, context=Context(reporter=reporter))
+        told = judge(run)
         if told is not None and told.shown == stage:
             return [f"How far to trust these clusters: {told.trust}."]
     return []
