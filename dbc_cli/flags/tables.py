@@ -91,7 +91,7 @@ MERGE = (
         "start",
         Start,
         "What a stage merges: the clusters of the previous stage, or all merges again from single samples; "
-        "reviewed merges nothing, and corrects the stage's clusters by answers.",
+        "reviewed, of dbc merge alone, merges nothing, and corrects the stage's clusters by answers.",
         f"{by_recipe('start')}; previous with --criterion buc, or --update stale or union",
         MERGING,
     ),

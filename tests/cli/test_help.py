@@ -66,7 +66,7 @@ def test_a_newcomer_sees_the_common_flags_of_run_first_and_the_others_by_stage(d
     assert [re.search(rf"╭─ {panel} ─", shown) is not None for panel in panels] == [True] * len(panels)
     assert sorted(panels, key=lambda panel: shown.index(f"─ {panel} ─")) == panels
     common = shown[shown.index("─ Common ─") : shown.index("─ Merging ─")]
-    wanted = "run backbone weights merge-percent stages stop recipe device seed"
+    wanted = "run backbone weights n-clusters view encounter labels merge-percent stages stop recipe device seed"
     assert re.findall(r"│ --([\w-]+)", common) == wanted.split()
 
 
