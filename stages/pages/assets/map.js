@@ -17,6 +17,8 @@ function startMap() {
   const images = new Map();
   const colours = [["cluster", "cluster"]];
   if (data.cameras.some((_, i) => samples.camera.includes(i))) colours.push(["camera", "camera"]);
+  const views = [...new Set(samples.view ?? [])].filter((name) => name).sort();
+  if (views.length) colours.push(["view", "view"]);
   if (data.hasIdentities) colours.push(["identity", "identity"]);
   const n = samples.cluster.filter((label) => label >= 0).length;
   let pending = false;
@@ -24,12 +26,13 @@ function startMap() {
   const groupOf = {
     cluster: (row) => { const label = labelOf(row); return clusterOf.get(label).members.length > 1 ? label : -1; },
     camera: (row) => samples.camera[at.get(row)],
+    view: (row) => views.indexOf(samples.view[at.get(row)]),
     identity: (row) => samples.identity[at.get(row)],
   };
   const nameOf = {
-    cluster: (group) => `individual ${calledOf(group)}`, camera: (group) => data.cameras[group], identity: (group) => data.identities[group],
+    cluster: (group) => `individual ${calledOf(group)}`, camera: (group) => data.cameras[group], view: (group) => views[group], identity: (group) => data.identities[group],
   };
-  const without = { cluster: "single sample", camera: "unknown", identity: "unknown" };
+  const without = { cluster: "single sample", camera: "unknown", view: "unknown", identity: "unknown" };
   function colourOf(group) {
     if (group < 0) return dark.matches ? "#7c8590" : "#9aa2ab";
     const light = (dark.matches ? 66 : 44) + ((group * 7) % 3 - 1) * 7;
