@@ -25,7 +25,7 @@ from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.lineage import dataset_of, made_from
 from stages.runs.making import Computed, Made, Request, make_artifact
-from stages.runs.run_directory import RunDirectory, clusters_manifest, constraints_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, constraints_manifest, dataset_manifest
 from stages.runs.source_names import names_of, only_names
 from stages.runs.store import Artifact, Writer, readable_versions
 from stages.samples import TRAIN
@@ -124,19 +124,14 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     def compute(writer: Writer) -> Computed:
         if known is not None:
             writer.array("known", known)
-        if names:
+        # a run that is to be shown keeps none
+        if names and not dataset_manifest(dataset).parameters.anonymize:
             writer.array("known_name", np.array(names, dtype=object))
         summary = _write(writer, said, n_samples=samples.n_samples)
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
 
     made = make_artifact(run, request, compute, context=context.without_force())
-    kept = (
-        made.artifact.read("known_name").tolist() if made.artifact and "known_name" in made.artifact.names() else names
-    )
-    if names and kept != names:
-        context.reporter.warn(
-            f"the same samples were labelled before by other names, which stay: {shown(kept[0])}, not {shown(names[0])}"
-        )
+    _tell_renamed(made, names, context.reporter)
     if made.status == "created" and made.artifact is not None:
         unsure = f"; {answers.n_unsure} unsure ones say nothing" if answers.n_unsure else ""
         labelled = f"; {note}" if note else ""
@@ -145,6 +140,15 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
         meant = f"; {path_or_file_name(answers.alike)}" if answers.alike else ""
         context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{meant}{labelled}")
     return made
+
+
+def _tell_renamed(made: Made, names: list[str], reporter: Reporter) -> None:
+    kept = made.artifact.read("known_name").tolist() if made.artifact and "known_name" in made.artifact.names() else []
+    old, new = next(((old, new) for old, new in zip(kept, names, strict=False) if old != new), ("", ""))
+    if new:
+        reporter.warn(
+            f"the same samples were labelled before by other names, which stay: {shown(old)}, not {shown(new)}"
+        )
 
 
 def train_samples(run: RunDirectory, dataset: Artifact) -> TrainSamples:

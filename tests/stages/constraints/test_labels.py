@@ -21,6 +21,7 @@ from stages.constraints.stage import AskedConstraints, make_constraints, read_co
 from stages.errors import UsageError
 from stages.ingest.known_later import read_known_later
 from stages.ingest.stage import ingest
+from stages.reporting import SILENT, Keeping
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
@@ -158,6 +159,13 @@ def test_labels_are_kept_with_what_they_say(run: RunDirectory, tmp_path: Path) -
     assert found.known[:4].tolist() == [0, 0, -1, 1]
     assert found.same.tolist() == [[0, 1]]
     assert found.different.tolist() == [[0, 3]]
+    assert made.artifact.read("known_name").tolist() == ["x", "y"]
+    kept = Keeping(SILENT)
+    renamed = asked(tmp_path, [f"{train[0]},x", f"{train[1]},x", f"{train[3]},z"])
+    again = make_constraints(run, dataset, renamed, context=Context(reporter=kept))
+    assert again is not None
+    assert again.status == "up to date"
+    assert kept.warned == ["the same samples were labelled before by other names, which stay: 'y', not 'z'"]
 
 
 def test_labels_that_answers_contradict_are_refused_with_the_chain(run: RunDirectory, tmp_path: Path) -> None:
