@@ -14,10 +14,10 @@ from schemas.choices import SampleMetric
 from schemas.summaries import CameraSummary
 from stages.arrays.neighbours import exact_where
 from stages.arrays.row_blocks import by_blocks
-from stages.arrays.similarity import product_error
+from stages.arrays.similarity import exact_similarity, product_error
 from stages.features.camera_whitening import Fit, Parts, Whitenings, fit_by_camera
 from stages.samples import LEAST_IN_CAMERA, UNKNOWN, took_few
-from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array
+from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
 LOOKED_AT = 2000
 """Samples whose neighbours are looked for; in larger sets they are spread evenly over the rows."""
@@ -26,6 +26,12 @@ LEAST_COVERED = 0.5
 ERRORS = 2.0
 """How many standard errors the share of same-camera neighbours lies above chance if features follow the camera."""
 EIGHTHS = 8
+PAIRS_OF = 1024
+"""Samples among which pairs are compared; in larger sets they are spread evenly over the rows."""
+NEAR = 0.05
+"""The share of the pairs of two samples, nearest first, at which those of one camera are compared with others. Nearest
+neighbours tell less of cameras: one camera may have taken an individual several times, as most of Market-1501 did. Made to
+share a camera as often as chance, they took clusters of 50 of its people from an ARI of 0.37 to 0.21."""
 _BLOCK = 1024
 
 
@@ -82,25 +88,39 @@ class Neighbours:
             return 0.0
         return (share - chance) / (1 - chance)
 
-    def balancing_weight(self, metric: SampleMetric = "sqeuclidean") -> float:
-        """The smallest offset w ≥ 0, by `metric`, so that nearest neighbours share a camera as often as chance.
 
-        A neighbour in the same camera is nearest while same + w < other, so w is a quantile of other − same. It is rounded
-        up to thousandths, so that rounding elsewhere does not reach it.
+@dataclass(frozen=True)
+class CameraPairs:
+    """Squared distances, ascending, of pairs of the `same` camera (m,) and of two (`other`) cameras (k,)."""
+
+    same: Float64Array
+    other: Float64Array
+
+    @staticmethod
+    def of(rows: Float32Array, camid: Int32Array) -> CameraPairs:
+        """Exact ones among up to `PAIRS_OF` of the unit `rows` (n, d) that known cameras `camid` (n,) took."""
+        known = np.flatnonzero(camid != UNKNOWN)
+        some = known[_spread(len(known), PAIRS_OF)]
+        first, second = np.triu_indices(len(some), 1)
+        squared = np.maximum(2 - 2 * exact_similarity(rows[some], rows[some])[first, second], 0)
+        is_same = camid[some[first]] == camid[some[second]]
+        return CameraPairs(np.sort(squared[is_same]), np.sort(squared[~is_same]))
+
+    def nearer(self, metric: SampleMetric = "sqeuclidean") -> float:
+        """How much nearer, by `metric`, near pairs of one camera are than others: quantiles at `NEAR`; 0 without both.
+
+        What shifts all pairs of a camera shows, and what a few of them have in common does not.
         """
-        same, other = (_as(metric, squared) for squared in (self.same, self.other))
-        # a sample without others in its camera is no evidence, nor is one without other cameras
-        gaps = np.sort((other - same)[np.isfinite(same) & np.isfinite(other)])
-        if not len(gaps):
+        if not (len(self.same) and len(self.other)):
             return 0.0
-        n_other = min(len(gaps), max(1, int(np.ceil((1 - self.chance.mean()) * len(gaps)))))
-        return max(0.0, float(np.ceil(gaps[n_other - 1] * 1000) / 1000))
+        same, other = (_as(metric, float(np.quantile(squared, NEAR))) for squared in (self.same, self.other))
+        return other - same
 
 
 Rows = Callable[[], Float32Array]
 """Gives features (n, d), which are computed if nobody asked for them before."""
-Look = Callable[[float, Rows], Neighbours]
-"""Gives the neighbours at a strength (0 to 1) of own whitenings, by the features mixed so or without them."""
+Look = Callable[[Rows], Neighbours]
+"""Gives the neighbours of the features that are whitened by all, by them or without them."""
 
 
 class ByCamera:
@@ -112,8 +132,8 @@ class ByCamera:
 
     def __init__(self, features: Float32Array, camid: Int32Array, fit: Fit | None, look: Look | None = None) -> None:
         self._features, self._camid, self._fit = features, camid, fit
-        self._look = look or (lambda _, rows: nearest_by_camera(rows(), camid))
-        self._near: dict[float, Neighbours] = {}
+        self._look = look or (lambda rows: nearest_by_camera(rows(), camid))
+        self._pairs: dict[float, CameraPairs] = {}
         self._rows: dict[float, Float32Array] = {}
         self._parts: Parts | None = None
 
@@ -122,26 +142,28 @@ class ByCamera:
     ) -> tuple[CameraFinding, Whitenings | None, Rows]:
         """What features and cameras say, the whitenings to use, and the features so whitened, which are not to be changed.
 
-        Without a `metric` no weight is looked for. Features follow the camera if nearest neighbours share it more often than
-        chance by `ERRORS` standard errors. A camera's own whitening then weighs so much that they share it as often as
-        chance, or as it may at most; if it is `for_new` samples, it weighs the more, the farther above chance. Cameras with
-        few samples each say nothing: they may be encounters, whose images are likely of one individual. Samples whose camera
-        is not known have no part in it, keep the whitening of all, and share a camera with none.
+        Without a `metric` no weight is looked for. A camera's own whitening weighs so much that near pairs of one camera are
+        as near as those of others, or as much as it may at most. The weight is what they then are still nearer by. For
+        `for_new` samples it is whitened by camera if nearest neighbours share it more often than chance by `ERRORS` standard
+        errors, the more, the farther above. Cameras with few samples each say nothing: they may be encounters, whose images
+        are likely of one individual. Samples whose camera is not known have no part in it, keep the whitening of all, and
+        share a camera with none.
         """
         shared, too_few = self._shared, too_few_cameras(self._camid)
         if too_few is not None:
             return CameraFinding(too_few), shared, partial(self._at, 0.0)
-        near = self._near_at(0.0)
+        near = self._near
         share, chance = float(near.is_same.mean()), float(near.chance.mean())
         told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance{told_unknown(self._camid)}"
-        if not near.above_chance:
+        strength, weight = near.above_chance if for_new else self._evening_strength, 0.0
+        if metric is not None:
+            weight = max(0.0, math.ceil(self._pairs_at(strength).nearer(metric) * 1000) / 1000)
+        if not (strength or weight):
             return CameraFinding(f"{told}: cameras are ignored", share, chance), shared, partial(self._at, 0.0)
-        done, strength, whitenings = [], 0.0, self._whitenings
-        if whitenings is not None:
-            strength = near.above_chance if for_new else self._evening_strength
+        done, whitenings = [], self._whitenings
+        if whitenings is not None and strength:
             whitenings = whitenings.scaled(strength)
             done.append("features are whitened camera by camera")
-        weight = 0.0 if metric is None else self._near_at(strength).balancing_weight(metric)
         if weight:
             done.append(f"a pair of one camera adds {weight:g} to D")
         finding = CameraFinding(
@@ -177,23 +199,29 @@ class ByCamera:
             self._rows[strength] = self._parts.mixed(strength)
         return self._rows[strength]
 
-    def _near_at(self, strength: float) -> Neighbours:
-        """The neighbours at `strength`."""
-        if strength not in self._near:
-            self._near[strength] = self._look(strength, partial(self._at, strength))
-        return self._near[strength]
+    @cached_property
+    def _near(self) -> Neighbours:
+        """The nearest neighbours of features that are whitened by all."""
+        return self._look(partial(self._at, 0.0))
+
+    def _pairs_at(self, strength: float) -> CameraPairs:
+        """The pairs at `strength`."""
+        if strength not in self._pairs:
+            self._pairs[strength] = CameraPairs.of(self._at(strength), self._camid)
+        return self._pairs[strength]
 
     @cached_property
     def _evening_strength(self) -> float:
-        """The largest strength, in eighths, at which nearest neighbours share a camera at least as often as chance.
+        """The largest strength, in eighths, at which near pairs of one camera are at least as near as those of others.
 
         More would drive apart what one camera took: own whitenings of few samples do that, whoever is in them.
         """
+        if self._whitenings is None:
+            return 0.0
         low, high, before = 0, EIGHTHS, set(self._rows)
         while low < high:
             middle = (low + high + 1) // 2
-            near = self._near_at(middle / EIGHTHS)
-            if near.is_same.mean() >= near.chance.mean():
+            if self._pairs_at(middle / EIGHTHS).nearer() >= 0:
                 low = middle
             else:
                 high = middle - 1
@@ -212,7 +240,7 @@ def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
     if (camid == UNKNOWN).any():
         rows, camid = rows[camid != UNKNOWN], camid[camid != UNKNOWN]
     n_rows, dim = rows.shape
-    looked_at = np.unique(np.linspace(0, n_rows - 1, min(n_rows, LOOKED_AT)).round().astype(np.int64))
+    looked_at = _spread(n_rows, LOOKED_AT)
     # the rows of each camera together, so that pairs of one camera are a rectangle
     looked_at = looked_at[np.argsort(camid[looked_at], kind="stable")]
     order = np.argsort(camid, kind="stable")
@@ -240,6 +268,11 @@ def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
     back = np.argsort(looked_at)
     chance = (count[np.searchsorted(cameras, camid[looked_at])] - 1) / (n_rows - 1)
     return Neighbours(np.maximum(2 - 2 * same, 0)[back], np.maximum(2 - 2 * other, 0)[back], chance[back])
+
+
+def _spread(n: int, most: int) -> Int64Array:
+    """At most `most` of 0..n−1, ascending, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def _spans(camid: Int32Array, cameras: Int32Array) -> list[slice]:
@@ -293,8 +326,8 @@ def told_unknown(camid: Int32Array) -> str:
     return f" ({n_unknown} of {len(camid)} have no camera id and are taken as they are)" if n_unknown else ""
 
 
-def _as(metric: SampleMetric, squared: Float64Array) -> Float64Array:
-    """Squared distances of rows of unit length as `metric` gives them."""
+def _as(metric: SampleMetric, squared: float) -> float:
+    """A squared distance of rows of unit length as `metric` gives it."""
     if metric == "euclidean":
-        return np.sqrt(squared)
+        return math.sqrt(squared)
     return squared / 2 if metric == "cosine" else squared

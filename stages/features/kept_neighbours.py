@@ -24,10 +24,10 @@ def kept_look(features: Artifact, camid: Int32Array, *, shape: tuple[int, int], 
     n_rows, dim = shape
     cameras = hashlib.sha256(camid.tobytes()).hexdigest()
 
-    def look(strength: float, rows: Rows) -> Neighbours:
+    def look(rows: Rows) -> Neighbours:
         if n_rows * min(n_rows, LOOKED_AT) * dim < KEEPING_PAYS:
             return nearest_by_camera(rows(), camid)
-        request = {"version": _VERSION, "neighbours": cameras, "ridge": ridge, "strength": strength}
+        request = {"version": _VERSION, "neighbours": cameras, "ridge": ridge, "strength": 0.0}
         kept = read_or_kept(features, request, lambda: asdict(nearest_by_camera(rows(), camid)), holds="neighbours")
         return Neighbours(**kept)
 

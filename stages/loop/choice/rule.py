@@ -39,7 +39,7 @@ DOUBLED = 2
 went from 0.02 to 0.09, and mAP from 0.16 to 0.27; seals from 0.056 to 0.118, from 0.18 to 0.20. Others from 0.065 to 0.098
 and lions from 0.07 to 0.10: mAP from 0.212 to 0.203, from 0.151 to 0.149 and 0.166. Vehicles of two pictures each from 0.077
 to 0.093, and mAP from 0.672 to 0.704: there it is not told that training helped."""
-LEAST_ACROSS = 0.05
+LEAST_ACROSS = 0.02
 """The silhouette across cameras that says something: less is noise, as if cameras are day and night and features see no
 individual in both. 12 antelopes so had 0.01 at best, and would have been 2 clusters; 22 runs of eight sets had 0.13 or more.
 """
@@ -60,6 +60,8 @@ class Rule:
     choose
         From those measures and scores, of which one is known, the place of the chosen stage; None takes the largest
         score, the earlier of two.
+    relative_error
+        Times a score, what `ERROR` is at most of it.
     precedence
         If no rule is named, the one with a score and the smallest precedence is taken; never one with None.
     """
@@ -68,6 +70,7 @@ class Rule:
     needs: str
     score: Callable[[Sequence[StageMeasures]], Float64Array]
     choose: Callable[[Sequence[StageMeasures], Float64Array], int] | None = None
+    relative_error: float = math.inf
     precedence: int | None = None
 
 
@@ -114,7 +117,9 @@ def near_best_range(n_clusters: Sequence[int], silhouettes: Sequence[float]) -> 
     return n_clusters[last], n_clusters[first]
 
 
-def newest_near_best(measures: Sequence[StageMeasures], score: Float64Array, *, share: float) -> float:
+def newest_near_best(
+    measures: Sequence[StageMeasures], score: Float64Array, *, share: float, relative_error: float = math.inf
+) -> float:
     """The newest score that is at least `share` of the largest of `score` (n_stages), and more than that of before training.
 
     It is that of before any training if the largest is no more than that by the error, of `ENOUGH` samples or below `HARDLY`,
@@ -122,7 +127,7 @@ def newest_near_best(measures: Sequence[StageMeasures], score: Float64Array, *, 
     """
     best, first = float(np.nanmax(score)), float(score[0]) if measures[0].stage < 1 else math.nan
     is_sure = n_measured(measures) >= ENOUGH or best < HARDLY
-    if is_sure and best - first < standard_error(measures):
+    if is_sure and best - first < standard_error(measures, best, relative_error):
         return first
     near = np.flatnonzero((score >= best - (1 - share) * abs(best)) & ~(score <= first))
     return float(score[near[-1]]) if len(near) else best
@@ -133,9 +138,11 @@ def is_hardly_better(before: float, after: float) -> bool:
     return after < HARDLY and after < DOUBLED * before
 
 
-def standard_error(measures: Sequence[StageMeasures]) -> float:
-    """How far silhouettes of two of `measures` differ by chance: of as many samples as they are of."""
-    return ERROR / math.sqrt(n_measured(measures))
+def standard_error(measures: Sequence[StageMeasures], score: float, relative_error: float) -> float:
+    """How far silhouettes of two of `measures`, the larger of which is `score`, differ by chance: of as many samples as they
+    are of.
+    """
+    return min(ERROR, relative_error * abs(score)) / math.sqrt(n_measured(measures))
 
 
 def n_measured(measures: Sequence[StageMeasures]) -> int:

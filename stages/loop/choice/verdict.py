@@ -11,7 +11,16 @@ from schemas.choices import CameraUse
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import CLEARLY, DOUBLED, HARDLY, LEAST_ACROSS, is_hardly_better, n_measured, standard_error
+from stages.loop.choice.rule import (
+    CLEARLY,
+    DOUBLED,
+    HARDLY,
+    LEAST_ACROSS,
+    all_rules,
+    is_hardly_better,
+    n_measured,
+    standard_error,
+)
 
 FAR_ABOVE_CHANCE = 0.7
 """Of the way from chance to 1: pairs joined within a camera. At the last stage of four runs that helped 0.15 to 0.33, of
@@ -103,7 +112,8 @@ def verdict(
         helped = not _has_features_of(first, taken)
         stage = best if helped else _best_trained(measures, rule)
         doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
-        known = _by_known_identities(mean_average_precision or {}, first.stage, stage, n_queries)
+        is_taken = helped or not doubt
+        known = _by_known_identities(mean_average_precision or {}, first.stage, stage, n_queries, is_taken=is_taken)
         lines.insert(0, _line(measures, rule, stage, helped=helped, doubt=doubt, known=known))
         helped = None if doubt else helped
     elif first.stage == INIT_STAGE and not is_trained:
@@ -145,7 +155,7 @@ def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
 def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, guessing: Collection[int]) -> str:
     """Why it cannot be told whether `stage` is better or worse than the first one, as the end of a sentence; '' if it can."""
     before, after = (_score(measures, rule, number) for number in (measures[0].stage, stage))
-    error = standard_error(measures)
+    error = standard_error(measures, max(after, before), all_rules()[rule].relative_error)
     if abs(after - before) < error:
         return f"a difference within the error of {n_measured(measures)} samples, about {error:.3f}"
     if after > before and is_hardly_better(before, after):
@@ -183,12 +193,15 @@ def _line(
     return f"{what}, judged without identities: {shown}.{known}"
 
 
-def _by_known_identities(known: dict[int, float], first: int, stage: int, n_queries: int | None) -> str:
+def _by_known_identities(
+    known: dict[int, float], first: int, stage: int, n_queries: int | None, *, is_taken: bool
+) -> str:
     """What known identities say of it, a sentence after a space; nothing if they are not known."""
     if stage not in known or first not in known:
         return ""
     before, after = f"{known[first]:.3f}", f"{known[stage]:.3f}"
     few = "" if n_queries is None or n_queries >= FEW_QUERIES else f", of {n_queries} queries alone"
+    few += "" if is_taken else f" at stage {stage}, which is not taken"
     if before == after:
         return f" mAP with the known identities stayed at {after}{few}."
     return f" mAP with the known identities {'rose' if after > before else 'fell'} from {before} to {after}{few}."
@@ -251,8 +264,9 @@ def _hardly(first: StageMeasures, chosen: StageMeasures) -> str | None:
     if not chosen.separation < min(WEAK_SILHOUETTE, DOUBLED * first.separation):
         return None
     return (
-        f"hardly at all: features told hardly anything apart before training (separation {first.separation:.3f}), and most "
-        "pairs in such clusters were wrong, so do not count them; try tighter boxes, larger pictures or other `weights`"
+        f"hardly at all: features told hardly anything apart before training (separation {first.separation:.3f}), and in most "
+        "such sets most pairs in clusters were wrong, so look at them before you count; try tighter boxes, larger pictures or "
+        "other `weights`"
     )
 
 

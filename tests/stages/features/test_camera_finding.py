@@ -6,7 +6,7 @@ import pytest
 from stages.arrays import row_blocks
 from stages.arrays.similarity import exact_similarity
 from stages.features import camera_finding
-from stages.features.camera_finding import ByCamera, nearest_by_camera
+from stages.features.camera_finding import ByCamera, CameraPairs, nearest_by_camera
 from stages.features.camera_whitening import HALF_TRUSTED, Whitenings, fit_by_camera
 from stages.features.whitening import fit_whitening, whitened
 from stages.samples import LEAST_IN_CAMERA, UNKNOWN
@@ -125,13 +125,41 @@ def test_a_camera_of_one_sample_has_no_nearest_one():
 @pytest.mark.parametrize(
     ("metric", "scaled"), [("sqeuclidean", lambda d: d), ("euclidean", np.sqrt), ("cosine", lambda d: d / 2)]
 )
-def test_the_weight_makes_neighbours_share_a_camera_as_often_as_chance(metric, scaled):
+def test_pairs_of_one_camera_are_nearer_by_the_difference_of_two_quantiles(metric, scaled):
     rows, _, camid = seen_by(4, look=1)
-    near = nearest_by_camera(rows, camid)
-    weight = near.balancing_weight(metric)
-    share = (scaled(near.same) + weight < scaled(near.other)).mean()
-    assert near.is_same.mean() > 2 * near.chance.mean()
-    assert near.chance.mean() - 0.03 < share <= near.chance.mean()
+    camid[3] = UNKNOWN
+    squared = np.square(rows[:, None].astype(np.float64) - rows).sum(axis=2)
+    both = np.triu(np.outer(camid != UNKNOWN, camid != UNKNOWN), 1)
+    same = camid[:, None] == camid
+    expected = np.quantile(scaled(squared[both & ~same]), 0.05) - np.quantile(scaled(squared[both & same]), 0.05)
+    assert CameraPairs.of(rows, camid).nearer(metric) == pytest.approx(expected, abs=1e-3)
+
+
+def test_pairs_of_one_camera_alone_say_nothing():
+    rows, _, camid = seen_by(2, look=1)
+    assert CameraPairs.of(rows, 0 * camid).nearer() == 0
+    assert CameraPairs.of(rows, np.arange(len(camid)).astype(np.int32)).nearer() == 0
+
+
+def test_pairs_of_many_samples_are_those_of_some_that_are_spread_evenly(monkeypatch):
+    rows, _, camid = seen_by(3, look=1)
+    monkeypatch.setattr(camera_finding, "PAIRS_OF", 40)
+    some = np.unique(np.linspace(0, len(rows) - 1, 40).round().astype(int))
+    few, expected = CameraPairs.of(rows, camid), CameraPairs.of(rows[some], camid[some])
+    np.testing.assert_array_equal(few.same, expected.same)
+    np.testing.assert_array_equal(few.other, expected.other)
+
+
+def test_individuals_whom_a_camera_took_several_times_are_no_look_of_the_camera():
+    """Most nearest neighbours share a camera, as in Market-1501, because few individuals were in several cameras."""
+    rng = np.random.default_rng(0)
+    pid = np.repeat(np.arange(60), 6)
+    camid = np.where(np.arange(360) % 6 < 5, pid % 3, (pid + 1) % 3).astype(np.int32)
+    rows = rng.standard_normal((60, DIM))[pid] + 0.5 * rng.standard_normal((360, DIM))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    finding, _, _ = found(rows, camid)
+    assert finding.neighbours > finding.chance + 0.3
+    assert finding.weight < 0.02
 
 
 def test_features_that_follow_cameras_are_whitened_by_camera_and_find_identities_in_other_cameras():
