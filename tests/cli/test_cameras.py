@@ -40,7 +40,7 @@ def test_what_auto_finds_is_told_once_recorded_and_what_single_commands_find(dbc
     assert ran.err.count(merged.told) == 1
     measured = metrics_manifest(run.require("metrics", -1)).summary.camera
     assert measured is not None
-    assert measured.by_camera == merged.by_camera
+    assert measured.same_camera_neighbours == merged.same_camera_neighbours
     for command in (["merge", "--merge-percent", "0.3"], ["eval"]):
         assert dbc(*command, "--stage", "1", "--json").json["status"] == "up to date"
 
