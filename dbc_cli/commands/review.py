@@ -113,10 +113,12 @@ def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> 
 
 
 def _wait_for_the_end() -> None:
-    import threading
+    import time
 
     try:
-        threading.Event().wait()
+        # a wait without end may sleep on if another thread takes the signal
+        while True:
+            time.sleep(0.2)
     except KeyboardInterrupt:
         return
 

@@ -59,14 +59,13 @@ def write_folders(rows: Sequence[Member], folder: Path, *, pictures: PictureFile
         part.replace(target)
         on_failure(lambda: shutil.rmtree(target))
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
         advice = "" if copy else "; if links are not possible there, use `copy=True`"
         raise DbcError(
             f"{file_problem(error, folder, failed='cannot be written', elsewhere='folders')}{advice}"
         ) from error
-    except DbcError:
+    finally:
+        # also after Ctrl-C
         shutil.rmtree(part, ignore_errors=True)
-        raise
     return len(places)
 
 

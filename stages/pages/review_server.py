@@ -28,6 +28,7 @@ MOVED = (
     "this is not the address of the dbc review that runs now. It has another one each time it starts: open the one that it "
     "printed. Answers that were saved are kept"
 )
+SECONDS_TO_SAVE = 10
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -52,7 +53,8 @@ def serving(review: Review, *, port: int = 0) -> Iterator[str]:
     UsageError if the port is taken.
     """
     token = secrets.token_urlsafe(24)
-    handler = partial(_Handler, review, token, threading.Lock())
+    lock = threading.Lock()
+    handler = partial(_Handler, review, token, lock)
     try:
         server = ThreadingHTTPServer((HOST, port), handler)
     except (OSError, OverflowError) as error:
@@ -69,6 +71,8 @@ def serving(review: Review, *, port: int = 0) -> Iterator[str]:
             yield f"http://{HOST}:{server.server_address[1]}/{token}/"
     finally:
         server.shutdown()
+        # an answer that is being saved is finished, and no other begins: it would be in the file and not in what is told
+        lock.acquire(timeout=SECONDS_TO_SAVE)
         server.server_close()
         thread.join()
 

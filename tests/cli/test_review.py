@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,25 @@ def page(merged: Path) -> Iterator[Page]:
     review = open_review(RunDirectory(merged), stage=1, file=merged / "constraints.csv", reporter=SILENT)
     with serving(review) as address:
         yield Page(address)
+
+
+def test_an_answer_that_is_being_saved_at_the_end_is_saved_and_counted(
+    merged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review = open_review(RunDirectory(merged), stage=1, file=merged / "constraints.csv", reporter=SILENT)
+    begun, add = threading.Event(), review.book.add
+
+    def slowly(*told: Any) -> None:
+        begun.set()
+        time.sleep(0.3)
+        add(*told)
+
+    monkeypatch.setattr(review.book, "add", slowly)
+    with serving(review) as address:
+        body = {"first": 0, "second": 1, "answer": "unsure"}
+        threading.Thread(target=Page(address).post, args=("answer", body)).start()
+        assert begun.wait(20)
+    assert review.book.n_given == len(review.book.rows()) == 1
 
 
 def data_of(text: str) -> Any:

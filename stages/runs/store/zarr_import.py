@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from importlib.abc import MetaPathFinder
 from threading import get_ident
@@ -9,13 +10,15 @@ from typing import Any
 
 
 def import_zarr() -> Any:
-    """Zarr; its first import finds no CuPy, which others still do."""
+    """Zarr; its first import finds no CuPy, which others still do. It is not asked to clean up when Python ends."""
     hidden = _Hidden()
     sys.meta_path.insert(0, hidden)
     try:
         import zarr
     finally:
         sys.meta_path.remove(hidden)
+    # on a busy machine it closes its loop while that still runs, with a traceback; its thread is a daemon's
+    atexit.unregister(zarr.core.sync.cleanup_resources)
     return zarr
 
 

@@ -180,3 +180,15 @@ def test_nothing_is_left_if_a_picture_is_lost(pictures: Path, tmp_path: Path) ->
             [member("a/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", pictures=PictureFiles(pictures), copy=True
         )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+def test_ctrl_c_leaves_nothing_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "symlink_to", interrupted)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jpg").write_bytes(b"")
+    with pytest.raises(KeyboardInterrupt):
+        write_folders([member("1.jpg", 0)], tmp_path / "out", pictures=PictureFiles(tmp_path / "in"), copy=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]

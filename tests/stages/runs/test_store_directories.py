@@ -13,6 +13,7 @@ from stages.runs.context import Context
 from stages.runs.making import make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import TEMPORARY_PREFIX, artifact_versions, temporary_directory
+from stages.runs.store.zarr_import import import_zarr
 
 
 def test_a_sweep_takes_dead_writers_and_the_directories_only_they_had_filled(tmp_path: Path) -> None:
@@ -83,3 +84,9 @@ def test_every_new_directory_down_to_the_artifact_is_on_the_disk(
     assert [path for path in holders if path.stat().st_ino not in synced] == []
     files = [path for path in outcome.artifact.path.rglob("*") if path.is_file()]
     assert [path for path in files if path.stat().st_ino not in synced] == []
+
+
+def test_zarr_is_not_left_to_close_its_loop_when_python_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[object] = []
+    monkeypatch.setattr("atexit.unregister", gone.append)
+    assert import_zarr().core.sync.cleanup_resources in gone
