@@ -119,6 +119,15 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
     dataset = run.require("dataset")
     summary = dataset_manifest(dataset).summary
     n_samples = summary.n_train
+    n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
+    percent = plan.merge.merge_percent
+    if plan.last_stage > 0 and n_merges == 0 and plan.merge.clusterer == "dbc":
+        by_recipe = RECIPES[plan.train.get("recipe", DEFAULT_RECIPE)].merging.merge_percent
+        which = " (the default)" if percent == by_recipe else ""
+        raise UsageError(
+            f"`merge_percent={percent}`{which} makes no merge among {n_samples} train samples; "
+            + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
+        )
     if not plan.merge_only:
         # values out of bounds are told before any stage is made
         resolve(
@@ -128,15 +137,6 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
             recipe=plan.train.get("recipe", DEFAULT_RECIPE),
             is_video=summary.n_images > summary.n_samples,
             overrides={name: value for name, value in plan.train.items() if name != "recipe"},
-        )
-    n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
-    percent = plan.merge.merge_percent
-    if plan.last_stage > 0 and n_merges == 0 and plan.merge.clusterer == "dbc":
-        by_recipe = RECIPES[plan.train.get("recipe", DEFAULT_RECIPE)].merging.merge_percent
-        which = " (the default)" if percent == by_recipe else ""
-        raise UsageError(
-            f"`merge_percent={percent}`{which} makes no merge among {n_samples} train samples; "
-            + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
         )
     if plan.last_stage > 0 and plan.merge.clusterer == "dbc" and n_samples - plan.last_stage * n_merges < 1:
         raise UsageError(
