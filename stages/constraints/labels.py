@@ -27,7 +27,7 @@ def read_labels(file: Path, dataset: Artifact, newest: Artifact | None = None) -
     UsageError, one line, if the table names no train sample.
     """
     is_train = dataset.read("split") == TRAIN
-    found = _own(dataset) if file == OWN and not file.exists() else read_known_later(file, dataset, newest)
+    found = _own(dataset) if file == OWN and not file.is_file() else read_known_later(file, dataset, newest)
     pid = found.pid[is_train].astype(np.int64)
     is_known = pid > 0
     if not is_known.any():

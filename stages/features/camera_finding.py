@@ -212,7 +212,7 @@ class ByCamera:
 
     @cached_property
     def _evening_strength(self) -> float:
-        """The largest strength, in eighths, at which near pairs of one camera are at least as near as those of others.
+        """The largest strength, in eighths, at which near pairs of one camera are still nearer than those of others, or 0.
 
         More would drive apart what one camera took: own whitenings of few samples do that, whoever is in them.
         """
@@ -221,7 +221,8 @@ class ByCamera:
         low, high, before = 0, EIGHTHS, set(self._rows)
         while low < high:
             middle = (low + high + 1) // 2
-            if self._pairs_at(middle / EIGHTHS).nearer() >= 0:
+            # 0 is no sign: none of a camera with few samples may be among those whose pairs are compared
+            if self._pairs_at(middle / EIGHTHS).nearer() > 0:
                 low = middle
             else:
                 high = middle - 1

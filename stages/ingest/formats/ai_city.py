@@ -95,7 +95,7 @@ def why_ai_city(source: Path) -> str | None:
         if begins is None and are_alone:
             raise UsageError(
                 f"{shown(file)} may be of MOTChallenge (frame, id, left, …) or of the AI City Challenge (camera, id, frame, "
-                "left, …), as no id is in it twice; say `format='mot'` or `format='ai-city'`"
+                "left, …), as hardly any id is in it twice; say `format='mot'` or `format='ai-city'`"
             )
     return None
 

@@ -25,6 +25,7 @@ CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
 _FILES_LOOKED_AT, _BYTES_LOOKED_AT = 50, 1 << 16
 _CVAT = re.compile(rb"<annotations[\s>]")
 _BOXES_IN_JSON = re.compile(rb'"(?:bounding_?box|bbox|boxes|rectanglelabels)"\s*:')
+_KITTI_TYPE = re.compile("[A-Za-z_]+")
 _NOTHING = "DontCare"
 """What KITTI calls regions that are not labelled."""
 
@@ -118,7 +119,8 @@ def refuse_cameras(file: Path) -> None:
 def begins_with_cameras(file: Path) -> bool | None:
     """Whether the first lines of `file` are of `AI_CITY` and cannot be of `MOT`; None if they may be of either.
 
-    With frames first an id would be in one frame again. If none is, a confidence above 1 may be a height, and left a frame.
+    With frames first ids would be in one frame again. If few are, by mistake, a confidence above 1 may be a height, and left
+    a frame.
     """
     head = _head(file)
     lines = head.decode("utf-8-sig", "replace").splitlines()[: -1 if len(head) == _BYTES_LOOKED_AT else None]
@@ -130,7 +132,7 @@ def begins_with_cameras(file: Path) -> bool | None:
     n_tracks = len({(row.camera, row.track) for row in rows})
     if not are_boxes or not len({(row.camera, row.track, row.frame) for row in rows}) == len(rows) > 0:
         return False
-    return True if n_tracks < len(rows) else None
+    return True if 2 * n_tracks <= len(rows) else None
 
 
 def other_lengths(n_fields: Sequence[int]) -> list[int]:
@@ -222,7 +224,9 @@ def is_kitti(file: Path) -> bool:
     """Whether the first line of `file` is of `KITTI`, with or without a score: numbers, and a word in third place."""
     fields = _head(file).partition(b"\n")[0].decode("ascii", "replace").split()
     is_number = [number_of(field) is not None for field in fields]
-    return len(fields) >= len(KITTI.fields) - 1 and fields[2].isalpha() and is_number.count(False) == 1
+    return bool(
+        len(fields) >= len(KITTI.fields) - 1 and _KITTI_TYPE.fullmatch(fields[2]) and is_number.count(False) == 1
+    )
 
 
 def _why_unread(file: Path) -> str | None:

@@ -42,6 +42,13 @@ class Dataset:
         return ("frame_start", "path", "split")
 
 
+class Unknown(Dataset):
+    """The same, of nobody."""
+
+    def read(self, name: str) -> Any:
+        return np.full(6, -2) if name == "pid" else super().read(name)
+
+
 def labels_of(folder: Path, *rows: str) -> list[int]:
     file = folder / "labels.csv"
     file.write_text("\n".join(["path,identity", *rows]) + "\n")
@@ -54,10 +61,13 @@ def test_labels_are_numbered_by_their_first_train_sample(tmp_path: Path) -> None
 
 
 def test_a_data_set_without_identities_has_no_labels_of_its_own() -> None:
-    class Unknown(Dataset):
-        def read(self, name: str) -> Any:
-            return np.full(6, -2) if name == "pid" else super().read(name)
+    with pytest.raises(UsageError, match="are those of the data set, which has none"):
+        read_labels(OWN, cast(Artifact, Unknown()))
 
+
+def test_a_folder_that_is_called_identities_is_not_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "identities").mkdir()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="are those of the data set, which has none"):
         read_labels(OWN, cast(Artifact, Unknown()))
 

@@ -150,6 +150,16 @@ def test_pairs_of_many_samples_are_those_of_some_that_are_spread_evenly(monkeypa
     np.testing.assert_array_equal(few.other, expected.other)
 
 
+def test_a_camera_that_has_no_sample_among_those_compared_is_no_reason_to_whiten_by_camera(monkeypatch):
+    rows, _, camid = seen_by(2, look=0, n_each=8)
+    camid[:] = np.isin(np.arange(len(camid)), range(1, 21))
+    monkeypatch.setattr(camera_finding, "PAIRS_OF", 16)
+    assert len(CameraPairs.of(rows, camid).other) == 0
+    finding, whitenings, _ = found(rows, camid)
+    assert finding.told.endswith("cameras are ignored")
+    assert not whitenings.own
+
+
 def test_individuals_whom_a_camera_took_several_times_are_no_look_of_the_camera():
     """Most nearest neighbours share a camera, as in Market-1501, because few individuals were in several cameras."""
     rng = np.random.default_rng(0)

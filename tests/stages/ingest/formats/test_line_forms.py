@@ -100,6 +100,16 @@ def test_a_text_that_may_be_of_two_formats_is_asked_about(tmp_path: Path) -> Non
     assert recognise_source(text(tmp_path / "3.txt", "1,7,2,5,9,9,0.88\n2,7,3,5,9,9,0.91\n")).format == "mot"
 
 
+def test_a_box_that_is_there_twice_makes_no_text_of_cameras(tmp_path: Path) -> None:
+    cameras(tmp_path, "3")
+    rows = [f"{frame},{track},{5 + track},5,9,9,90" for frame in (1, 2, 3) for track in (1, 2)]
+    text(tmp_path / "3.txt", "\n".join([*rows, "3,2,8,5,9,9,80"]))
+    assert recognise_source(tmp_path).format == "mot"
+    assert "line 7 has a box of track 2 in frame 3, as line 6; keep one" in refusal(tmp_path, "mot")
+    _, findings = read(tmp_path, "mot", on_bad_image="skip")
+    assert findings.boxes == {"whose track has another in that frame": 1}
+
+
 def test_sequences_of_mot_stay_such_beside_a_text_of_cameras(tmp_path: Path) -> None:
     build(tmp_path / "c001", "mot")
     text(tmp_path / "track1.txt", "\n".join(BOXES))
@@ -121,6 +131,11 @@ def test_kitti_is_read_with_its_types_and_without_what_it_does_not_care_for(tmp_
     samples, findings = read(tmp_path, "kitti", category="Pedestrian")
     assert samples.path == ("image_02/0001/000000.png",)
     assert findings.boxes == {"of category Car": 2}
+
+
+def test_any_type_of_kitti_tells_what_a_text_is(tmp_path: Path) -> None:
+    kitti(tmp_path / "label_02" / "0001.txt", (0, 3, "Person_sitting"), (0, 4, "Car"))
+    assert recognise_source(tmp_path).format == "kitti"
 
 
 def test_results_of_kitti_have_scores_and_lie_apart_from_frames(tmp_path: Path) -> None:
