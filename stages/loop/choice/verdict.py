@@ -155,11 +155,10 @@ def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
 def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, guessing: Collection[int]) -> str:
     """Why it cannot be told whether `stage` is better or worse than the first one, as the end of a sentence; '' if it can."""
     before, after = (_score(measures, rule, number) for number in (measures[0].stage, stage))
-    by = all_rules()[rule]
-    error = standard_error(measures, max(after, before), by.relative_error)
+    error = standard_error(measures, max(after, before), all_rules()[rule].relative_error)
     if abs(after - before) < error:
         return f"a difference within the error of {n_measured(measures)} samples, about {error:.3f}"
-    if after > before and by.doubts_small and is_hardly_better(before, after):
+    if after > before and is_hardly_better(before, after):
         return "and clusters of either hold together hardly at all"
     if helped and stage in guessing:
         return "but the loss there is as high as that of guessing"

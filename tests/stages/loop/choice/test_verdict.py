@@ -183,8 +183,9 @@ OVER_MERGED = [
 
 
 def test_a_stage_whose_clusters_join_identities_is_not_chosen_however_compact_its_features() -> None:
+    # 0.077 -> 0.093, which is too little to be sure of
     found = judged(OVER_MERGED)
-    assert (found.chosen, found.helped) == (8, True)
+    assert (found.chosen, found.helped) == (8, None)
     assert judged([OVER_MERGED[0], replace(OVER_MERGED[2], n_clusters=71)]).chosen == 9
     assert judged([OVER_MERGED[0], replace(OVER_MERGED[2], is_by_schedule=False)]).chosen == 9
     found = judged([OVER_MERGED[0], OVER_MERGED[2]], mean_average_precision={-1: 0.672, 9: 0.671})
@@ -229,9 +230,9 @@ def test_features_that_separate_less_than_those_of_before_are_not_taken() -> Non
 def test_features_that_hold_together_hardly_at_all_helped_only_if_they_do_so_twice_as_well(
     before: float, after: float, helped: bool | None
 ) -> None:
-    """Seals and lions, whose mAP did not rise; across cameras people's did."""
+    """Seals and lions, whose mAP did not rise, and people and vehicles, whose did."""
     across = [replace(HELPED[0], across_cameras=before, n_clusters=400), replace(HELPED[3], across_cameras=after)]
-    assert (judged(across).chosen, judged(across).helped) == (9, True)
+    assert (judged(across).chosen, judged(across).helped) == (9, helped)
     measures = [replace(each, separation=each.across_cameras, across_cameras=NAN, camera_mixing=NAN) for each in across]
     found = judged(measures)
     assert (found.chosen, found.helped) == (9 if helped else -1, helped)
