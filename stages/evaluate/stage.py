@@ -308,13 +308,16 @@ def _notes(
         notes.append(
             f"`rerank_k1={k1}` is not less than the {n_ranked} queries and gallery samples, so all are neighbours"
         )
-    if parameters.leave_one_out:
+    if parameters.leave_one_out and retrieval.n_queries:
         drawn = f"{retrieval.n_queries} drawn" if retrieval.n_queries == LEFT_OUT_QUERIES else "each"
+        untold = " that the merge was not told" if n_told else ""
         notes.append(
-            f"no queries, so CMC, mAP and mINP are by leaving one out: {drawn} of the train samples with identities is asked "
-            "for among all the others"
+            f"no queries, so CMC, mAP and mINP are by leaving one out: {drawn} of the train samples with identities{untold} "
+            "is asked for among all the others"
         )
-    if retrieval.n_queries == 0:
+    if parameters.leave_one_out and not retrieval.n_queries:
+        notes.append("no CMC, mAP and mINP: there are no queries, and labels told the merge all identities")
+    elif retrieval.n_queries == 0:
         notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
     elif retrieval.n_valid == 0:
         notes.append(f"no CMC, mAP and mINP: {_why_no_match(data)}")

@@ -43,6 +43,17 @@ def test_train_samples_are_asked_for_among_the_others_once_identities_are_known(
     assert np.count_nonzero(made.artifact.read("first_hit") == -1) == 3
     assert any("leaving one out: each of the train samples" in note for note in made.artifact.manifest.notes)
 
+    def told(n_labels: int) -> str:
+        labels = tmp_path / "labels.csv"
+        labels.write_text(
+            "path,identity\n" + "".join(f"{number:02}.png,{'abc'[number % 3]}\n" for number in range(n_labels))
+        )
+        made = evaluate(run, stage=-1, parameters=EvaluateParameters(), ids=table, labels=labels)
+        return made.artifact.manifest.notes[0]
+
+    assert "train samples with identities that the merge was not told is asked for" in told(6)
+    assert "no CMC, mAP and mINP: there are no queries, and labels told the merge all identities" in told(9)
+
     table.write_text("path,identity\n" + "".join(f"{number:02}.png,{number}\n" for number in range(9)))
     made = evaluate(run, stage=-1, parameters=EvaluateParameters(), ids=table)
     assert made.artifact.manifest.summary.mAP is None
