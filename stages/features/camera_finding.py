@@ -98,9 +98,15 @@ class CameraPairs:
 
     @staticmethod
     def of(rows: Float32Array, camid: Int32Array) -> CameraPairs:
-        """Exact ones among up to `PAIRS_OF` of the unit `rows` (n, d) that known cameras `camid` (n,) took."""
+        """Exact ones among up to `PAIRS_OF` of the unit `rows` (n, d) that known cameras `camid` (n,) took.
+
+        None if fewer than `LEAST_IN_CAMERA` of them are of other cameras than the most frequent: they would tell of
+        these few samples, and not of a camera.
+        """
         known = np.flatnonzero(camid != UNKNOWN)
         some = known[_spread(len(known), PAIRS_OF)]
+        if len(some) - np.unique(camid[some], return_counts=True)[1].max(initial=0) < LEAST_IN_CAMERA:
+            some = some[:0]
         first, second = np.triu_indices(len(some), 1)
         squared = np.maximum(2 - 2 * exact_similarity(rows[some], rows[some])[first, second], 0)
         is_same = camid[some[first]] == camid[some[second]]
@@ -221,7 +227,7 @@ class ByCamera:
         low, high, before = 0, EIGHTHS, set(self._rows)
         while low < high:
             middle = (low + high + 1) // 2
-            # 0 is no sign: none of a camera with few samples may be among those whose pairs are compared
+            # 0 is no sign: there may be no pairs
             if self._pairs_at(middle / EIGHTHS).nearer() > 0:
                 low = middle
             else:

@@ -150,6 +150,17 @@ def test_pairs_of_many_samples_are_those_of_some_that_are_spread_evenly(monkeypa
     np.testing.assert_array_equal(few.other, expected.other)
 
 
+@pytest.mark.parametrize("n_others", [1, 2, 5, LEAST_IN_CAMERA - 1])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_samples_of_another_camera_are_no_reason_to_change_all_others(n_others, seed):
+    rows, _, camid = seen_by(2, look=0, n_each=8, seed=seed)
+    camid[:] = np.arange(len(camid)) < n_others
+    finding, whitenings, _ = found(rows, camid)
+    assert finding.told.endswith("cameras are ignored")
+    assert finding.weight == 0
+    assert not whitenings.own
+
+
 def test_a_camera_that_has_no_sample_among_those_compared_is_no_reason_to_whiten_by_camera(monkeypatch):
     rows, _, camid = seen_by(2, look=0, n_each=8)
     camid[:] = np.isin(np.arange(len(camid)), range(1, 21))
