@@ -90,8 +90,10 @@ class AnswerBook:
                     f"the row {row!r} is no longer in {self.file} as it was given; correct the file, then load the page again"
                 )
             write_text(self._table.text(), self.file, argument="answers", overwrite=True)
-        if (given := (first, second, answer)) in self._given:
-            self._given.remove(given)
+        # others may name the two in the other order
+        mine = [given for given in self._given if given in ((first, second, answer), (second, first, answer))]
+        if mine:
+            self._given.remove(mine[-1])
         self.refresh()
 
     def begin(self) -> None:

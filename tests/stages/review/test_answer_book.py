@@ -60,6 +60,14 @@ def test_every_answer_is_in_the_file_at_once_and_the_last_can_be_taken_back(tmp_
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+def test_an_answer_is_taken_back_in_either_order(tmp_path: Path) -> None:
+    mine = book(tmp_path / "answers.csv")
+    mine.add(0, 1, "same")
+    mine.undo(1, 0, "same")
+    assert (mine.n_given, mine.rows()) == (0, [])
+    mine.add(2, 3, "same")
+
+
 def test_a_second_sitting_goes_on_with_the_file_and_takes_back_any_answer_of_it(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv"
     book(file).add(0, 1, "same")
