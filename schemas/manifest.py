@@ -66,6 +66,10 @@ class ManifestError(ValueError):
     """A manifest that this release cannot read."""
 
 
+class NewerError(ManifestError):
+    """A manifest of a newer release."""
+
+
 class Record(BaseModel):
     """A frozen part of a manifest; a field it does not know is an error."""
 
@@ -194,9 +198,7 @@ def parse_manifest(raw: object) -> AnyManifest:
         raise ManifestError(f"kind must be one of {', '.join(SCHEMA_VERSIONS)}, got {kind!r} version {version!r}")
     newest = SCHEMA_VERSIONS[cast(ArtifactKind, kind)]
     if version > newest:
-        raise ManifestError(
-            f"{kind} schema version {version} found, this release reads up to {newest}: upgrade dbc-reid"
-        )
+        raise NewerError(f"{kind} schema version {version} found, this release reads up to {newest}: upgrade dbc-reid")
     try:
         return _ADAPTER.validate_python(raw, strict=False, context=STORED)
     except ValueError as error:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -140,10 +140,18 @@ def run_cells(
     n_threads = max(1, n_cores() // n_jobs)
     with ProcessPoolExecutor(n_jobs, get_context("spawn"), _share_cores, (n_threads,)) as executor:
         waiting = [executor.submit(_run_alone, parent.root, dict(parent.pinned), cell, alone) for cell in cells]
-        for future in as_completed(waiting):
-            result = future.result()
-            results[result.name] = result
-            on_done(result)
+        try:
+            for future in as_completed(waiting):
+                result = future.result()
+                results[result.name] = result
+                on_done(result)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                # interrupted: else all cells would still be run, and waited for
+                executor.shutdown(wait=False, cancel_futures=True)
+                for worker in active_children():
+                    worker.terminate()
+            raise
     return [results[cell.name] for cell in cells]
 
 

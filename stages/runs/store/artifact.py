@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.manifest import ATTRIBUTE, AnyManifest, parse_manifest
+from schemas.manifest import ATTRIBUTE, AnyManifest, NewerError, parse_manifest
 from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, UsageError, file_problem
 from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name, record_of
@@ -241,7 +241,8 @@ def open_artifact(directory: Path, version: int) -> Artifact:
             ) from error
         raise DbcError(file_problem(error, path / "zarr.json")) from error
     except ValueError as error:  # a RootError, a ManifestError, or the folder of no stage
-        raise DbcError(f"{path} is not a readable artifact: {error}; move it away and make it again") from error
+        advice = "" if isinstance(error, NewerError) else "; move it away and make it again"
+        raise DbcError(f"{path} is not a readable artifact: {error}{advice}") from error
     return Artifact(path, version, manifest, attributes.get(CHECKSUMS, {}))
 
 

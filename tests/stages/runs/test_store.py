@@ -145,7 +145,7 @@ def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     attributes, _ = read_root(path, known=frozenset({ATTRIBUTE, CHECKSUMS}))
     attributes[ATTRIBUTE]["schema_version"] = 99
     write_root(path, attributes)
-    with pytest.raises(DbcError, match="schema version 99 found, this release reads up to 1: upgrade dbc-reid"):
+    with pytest.raises(DbcError, match=r"schema version 99 found, this release reads up to 1: upgrade dbc-reid$"):
         open_artifact(tmp_path / "dataset", 1)
 
 
