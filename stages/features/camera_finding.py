@@ -153,11 +153,10 @@ class ByCamera:
 
         Without a `metric` no weight is looked for. If near pairs of one camera are nearer than others by `LEAST_NEARER`, a
         camera's own whitening weighs so much that they no longer are, or as much as it may at most. The weight is what they
-        then are still nearer by. For
-        `for_new` samples it is whitened by camera if nearest neighbours share it more often than chance by `ERRORS` standard
-        errors, the more, the farther above. Cameras with few samples each say nothing: they may be encounters, whose images
-        are likely of one individual. Samples whose camera is not known have no part in it, keep the whitening of all, and
-        share a camera with none.
+        then are still nearer by. `for_new` samples get none, and are whitened by camera if nearest neighbours share it more
+        often than chance by `ERRORS` standard errors, the more, the farther above. Cameras with few samples each say nothing:
+        they may be encounters, whose images are likely of one individual. Samples whose camera is not known have no part in
+        it, keep the whitening of all, and share a camera with none.
         """
         shared, too_few = self._shared, too_few_cameras(self._camid)
         if too_few is not None:

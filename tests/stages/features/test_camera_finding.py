@@ -194,6 +194,17 @@ def test_features_that_follow_cameras_are_whitened_by_camera_and_find_identities
     assert finds_the_identity(result, pid, camid) > before + 0.1
 
 
+@pytest.mark.parametrize(("share", "by_camera"), [(0.99, True), (1.01, False)])
+def test_near_pairs_of_one_camera_that_are_hardly_nearer_say_nothing(monkeypatch, share, by_camera):
+    rows, _, camid = seen_by(2, look=1)
+    nearer = CameraPairs.of(whitened(rows, fit_whitening(rows, ridge=3)), camid).nearer()
+    assert nearer > 0
+    monkeypatch.setattr(camera_finding, "LEAST_NEARER", share * nearer)
+    finding, whitenings, _ = found(rows, camid)
+    assert finding.by_camera == by_camera
+    assert (finding.weight > 0 or bool(whitenings.own)) == by_camera
+
+
 def test_features_without_cameras_in_them_are_left_alone():
     rows, _, camid = seen_by(4, look=0)
     camid = np.random.default_rng(2).permutation(camid)
