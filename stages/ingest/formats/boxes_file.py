@@ -25,6 +25,8 @@ CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
 _FILES_LOOKED_AT, _BYTES_LOOKED_AT = 50, 1 << 16
 _CVAT = re.compile(rb"<annotations[\s>]")
 _BOXES_IN_JSON = re.compile(rb'"(?:bounding_?box|bbox|boxes|rectanglelabels)"\s*:')
+_SEEN_AGAIN = 0.25
+"""The share of boxes whose id their camera had before, from which on a text is of cameras; fewer may be mistakes."""
 _KITTI_TYPE = re.compile("[A-Za-z_]+")
 _NOTHING = "DontCare"
 """What KITTI calls regions that are not labelled."""
@@ -132,7 +134,7 @@ def begins_with_cameras(file: Path) -> bool | None:
     n_tracks = len({(row.camera, row.track) for row in rows})
     if not are_boxes or not len({(row.camera, row.track, row.frame) for row in rows}) == len(rows) > 0:
         return False
-    return True if 2 * n_tracks <= len(rows) else None
+    return True if len(rows) - n_tracks >= _SEEN_AGAIN * len(rows) else None
 
 
 def other_lengths(n_fields: Sequence[int]) -> list[int]:
