@@ -165,10 +165,14 @@ class ByCamera:
         share, chance = float(near.is_same.mean()), float(near.chance.mean())
         told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance{told_unknown(self._camid)}"
         strength, weight = near.above_chance if for_new else 0.0, 0.0
-        if not for_new and self._pairs_at(0.0).nearer() >= LEAST_NEARER:
-            strength = self._evening_strength
-            if metric is not None:
-                weight = max(0.0, math.ceil(self._pairs_at(strength).nearer(metric) * 1000) / 1000)
+        if not for_new:
+            nearer = self._pairs_at(0.0).nearer()
+            which = "nearer" if nearer > 0 else "farther"
+            told += f"; near pairs of one camera are {which} than others by {abs(nearer):.3f}"
+            if nearer >= LEAST_NEARER:
+                strength = self._evening_strength
+                if metric is not None:
+                    weight = max(0.0, math.ceil(self._pairs_at(strength).nearer(metric) * 1000) / 1000)
         if not (strength or weight):
             return CameraFinding(f"{told}: cameras are ignored", share, chance), shared, partial(self._at, 0.0)
         done, whitenings = [], self._whitenings

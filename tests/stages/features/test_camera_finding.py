@@ -264,3 +264,11 @@ def test_without_whitening_there_is_a_weight_and_without_a_metric_there_is_none(
     assert whitenings is None
     assert result is rows
     assert found(rows, camid, metric=None)[0].weight == 0
+
+
+def test_it_is_told_how_much_nearer_near_pairs_of_one_camera_are():
+    rows, _, camid = seen_by(3, look=2, n_each=8)
+    nearer = CameraPairs.of(whitened(rows, fit_whitening(rows, ridge=3)), camid).nearer()
+    assert (
+        f"; near pairs of one camera are nearer than others by {nearer:.3f}: features are" in found(rows, camid)[0].told
+    )
