@@ -106,8 +106,7 @@ class CameraPairs:
         None if fewer than `LEAST_IN_CAMERA` of them are of other cameras than the most frequent: they would tell of
         these few samples, and not of a camera.
         """
-        known = np.flatnonzero(camid != UNKNOWN)
-        some = known[_spread(len(known), PAIRS_OF)]
+        some = _paired(camid)
         if len(some) - np.unique(camid[some], return_counts=True)[1].max(initial=0) < LEAST_IN_CAMERA:
             some = some[:0]
         first, second = np.triu_indices(len(some), 1)
@@ -144,7 +143,6 @@ class ByCamera:
         self._look = look or (lambda rows: nearest_by_camera(rows(), camid))
         self._pairs: dict[float, CameraPairs] = {}
         self._rows: dict[float, Float32Array] = {}
-        self._parts: Parts | None = None
 
     def find(
         self, *, metric: SampleMetric | None, for_new: bool = False
@@ -209,10 +207,15 @@ class ByCamera:
             return self._features
         if 0.0 not in self._rows:
             self._rows[0.0] = self._shared.of(self._features, self._camid)
-        if strength not in self._rows and self._whitenings is not None:
-            self._parts = self._parts or self._whitenings.parts(self._features, self._camid, self._rows[0.0])
+        if strength not in self._rows:
             self._rows[strength] = self._parts.mixed(strength)
         return self._rows[strength]
+
+    @cached_property
+    def _parts(self) -> Parts:
+        """The features whitened by all and by their camera; only if there is something to whiten by."""
+        assert self._whitenings is not None
+        return self._whitenings.parts(self._features, self._camid, self._at(0.0))
 
     @cached_property
     def _near(self) -> Neighbours:
@@ -220,9 +223,11 @@ class ByCamera:
         return self._look(partial(self._at, 0.0))
 
     def _pairs_at(self, strength: float) -> CameraPairs:
-        """The pairs at `strength`."""
+        """The pairs at `strength`; only the samples that are in one are mixed for it."""
         if strength not in self._pairs:
-            self._pairs[strength] = CameraPairs.of(self._at(strength), self._camid)
+            some = _paired(self._camid)
+            rows = self._parts.of(some).mixed(strength) if strength else self._at(0.0)[some]
+            self._pairs[strength] = CameraPairs.of(rows, self._camid[some])
         return self._pairs[strength]
 
     @cached_property
@@ -233,7 +238,7 @@ class ByCamera:
         """
         if self._whitenings is None:
             return 0.0
-        low, high, before = 0, EIGHTHS, set(self._rows)
+        low, high = 0, EIGHTHS
         while low < high:
             middle = (low + high + 1) // 2
             # 0 is no sign: there may be no pairs
@@ -241,9 +246,6 @@ class ByCamera:
                 low = middle
             else:
                 high = middle - 1
-            # what is too much, or less than the best, is not asked for again
-            kept = {*before, 0.0, low / EIGHTHS}
-            self._rows = {strength: rows for strength, rows in self._rows.items() if strength in kept}
         return low / EIGHTHS
 
 
@@ -284,6 +286,12 @@ def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
     back = np.argsort(looked_at)
     chance = (count[np.searchsorted(cameras, camid[looked_at])] - 1) / (n_rows - 1)
     return Neighbours(np.maximum(2 - 2 * same, 0)[back], np.maximum(2 - 2 * other, 0)[back], chance[back])
+
+
+def _paired(camid: Int32Array) -> Int64Array:
+    """The samples whose pairs are compared: up to `PAIRS_OF` that known cameras took, evenly spread."""
+    known = np.flatnonzero(camid != UNKNOWN)
+    return known[_spread(len(known), PAIRS_OF)]
 
 
 def _spread(n: int, most: int) -> Int64Array:

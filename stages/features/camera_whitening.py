@@ -12,7 +12,7 @@ from stages.arrays.exact_sums import halving_sum
 from stages.arrays.row_blocks import by_blocks
 from stages.features.whitening import NothingToWhitenError, Whitening, fit_whitening, whitened
 from stages.samples import cameras_with_enough
-from stages.typing import Float32Array, Float64Array, Int32Array
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 Fit = Callable[[Float32Array, int | None], Whitening]
 """Fits a whitening on train features (m, d): those of a camera, by its id, or of all cameras, by None."""
@@ -84,6 +84,10 @@ class Parts:
     shared: Float32Array
     own: Float32Array
     share: Float64Array
+
+    def of(self, rows: Int64Array) -> Parts:
+        """The parts of these `rows` (m,) alone."""
+        return Parts(self.shared[rows], self.own[rows], self.share[rows])
 
     def mixed(self, strength: float) -> Float32Array:
         """Both mixed with `strength` (0 to 1) times the shares: (n, d) float32 of unit length."""
