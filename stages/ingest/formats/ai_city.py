@@ -8,15 +8,13 @@ from pathlib import Path
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES
-from stages.ingest.formats.boxes_file import AI_CITY, Row, begins_with_cameras, rows_of
+from stages.ingest.formats.boxes_file import AI_CITY, Row, begins_with_cameras, first_files, rows_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import only_one, shortened
 from stages.ingest.formats.listing import list_images, subfolders
 from stages.ingest.formats.mot import Sequence, samples_of_rows, why_mot
 from stages.ingest.formats.names import plain, shown
 from stages.samples import Samples
-
-_LOOKED_AT = 50
 
 
 def read_ai_city(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -54,7 +52,7 @@ def read_ai_city(source: Path, root: Path, parameters: IngestParameters, finding
 
 def _texts(folder: Path) -> list[Path]:
     """The first texts in `folder` that may be of this format."""
-    return [file for file in sorted(folder.glob("*.txt"))[:_LOOKED_AT] if begins_with_cameras(file) is not False]
+    return [file for file in first_files(folder) if begins_with_cameras(file) is not False]
 
 
 def _cameras(root: Path, file: Path) -> dict[int, list[Sequence]]:

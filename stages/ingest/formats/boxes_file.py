@@ -170,7 +170,7 @@ def unread_boxes(root: Path, frames: Iterable[str]) -> list[str]:
     beside = [root / f"{name}{suffix}" for name in names for suffix in (".txt", ".csv")]
     told = ((file, _why_unread(file)) for file in beside if file.is_file())
     lines = [f"{shown(file.relative_to(root))} is not read: {why}" for file, why in told if why is not None]
-    texts = [each for place in sorted({root, *(file.parent for file in beside)}) for each in _first(place, "*.txt")]
+    texts = [each for place in sorted({root, *(file.parent for file in beside)}) for each in first_files(place)]
     others = [file for file in texts if file not in beside and looks_like_mot(file)]
     cameras = list(filter(begins_with_cameras, others))
     if cameras:
@@ -193,7 +193,7 @@ def unread_annotations(source: Path, *, surely: bool = False) -> list[str]:
     """
     here = source.absolute()  # . has no name
     labels = here.parent / re.sub(r"^image", "label", here.name)
-    texts = (each for place in (labels, *subfolders(source)[:_FILES_LOOKED_AT]) for each in _first(place, "*.txt"))
+    texts = (each for place in (labels, *subfolders(source)[:_FILES_LOOKED_AT]) for each in first_files(place))
     kitti = next(filter(is_kitti, texts), None)
     told = []
     if kitti is not None:
@@ -204,12 +204,13 @@ def unread_annotations(source: Path, *, surely: bool = False) -> list[str]:
         advice = "give the file itself if it is COCO or MegaDetector's, else export COCO"
         kinds.append(("*.json", _BOXES_IN_JSON, "boxes in JSON", advice))
     for pattern, sign, what, advice in kinds:
-        file = next((each for each in _first(source, pattern) if sign.search(_head(each))), None)
+        file = next((each for each in first_files(source, pattern) if sign.search(_head(each))), None)
         told += [f"{plain(file.name)} has {what}, which are not read; {advice}"] if file else []
     return told
 
 
-def _first(folder: Path, pattern: str) -> list[Path]:
+def first_files(folder: Path, pattern: str = "*.txt") -> list[Path]:
+    """The files in `folder` that are looked at, by name, to know what they are."""
     return sorted(folder.glob(pattern))[:_FILES_LOOKED_AT]
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.boxes_file import KITTI, is_kitti
+from stages.ingest.formats.boxes_file import KITTI, first_files, is_kitti
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.mot import find_sequences, read_sequences
 from stages.ingest.formats.names import plain, shown
 from stages.samples import Samples
 
 LABELS, IMAGES = "label_02", "image_02"
-_LOOKED_AT = 50
 
 
 def read_kitti(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -36,7 +35,7 @@ def read_kitti(source: Path, root: Path, parameters: IngestParameters, findings:
 def why_kitti(source: Path) -> str | None:
     """One line if `source` is a text of KITTI, or a folder that holds one, itself or in `label_02`; else None."""
     places = (source, source / LABELS) if source.is_dir() else ()
-    files = [file for place in places for file in sorted(place.glob("*.txt"))[:_LOOKED_AT]] or [source]
+    files = [file for place in places for file in first_files(place)] or [source]
     file = next((each for each in files if each.suffix == ".txt" and is_kitti(each)), None)
     return f"{plain(file.name)} has boxes as KITTI writes them" if file else None
 

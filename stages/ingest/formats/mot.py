@@ -23,6 +23,7 @@ from stages.ingest.formats.boxes_file import (
     Form,
     Row,
     begins_with_cameras,
+    first_files,
     is_kitti,
     looks_like_mot,
     of_other_length,
@@ -174,7 +175,7 @@ def refuse_deep_sequences(source: Path) -> None:
     """Raise UsageError if a folder in `source` holds sequences, or boxes of those in another, as these are not looked into."""
     folders = subfolders(source)[:_LOOKED_AT]
     for folder in folders:
-        boxes = next(filter(looks_like_mot, sorted(folder.glob("*.txt"))[:_LOOKED_AT]), None)
+        boxes = next(filter(looks_like_mot, first_files(folder)), None)
         frames = boxes and next((each for each in folders if any(_beside([boxes], each))), None)
         if boxes is not None and frames is not None:
             raise UsageError(
