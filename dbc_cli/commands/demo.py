@@ -8,6 +8,7 @@ from dbc_cli.command import Given, command, parse
 from dbc_cli.commands.run import run_plan, show_rows
 from dbc_cli.console import RichReporter, print_text
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
+from dbc_cli.problems import in_flags
 
 DEMO_RUN = Path("runs/demo")
 PAGE = "report.html"
@@ -64,7 +65,7 @@ def _write_page(given: Given, reporter: RichReporter) -> None:
         return
     reported = make_report(run, stage=run.stages("clusters")[-1], reporter=reporter)
     page = given.run / PAGE
-    write_report(run, reported, page, overwrite=True, reporter=reporter)
+    write_report(run, reported, page, overwrite=True, worded=in_flags, reporter=reporter)
     told = f"page to open in a browser: {page.as_posix()}"
     if given.flag("json"):
         reporter.note(told)

@@ -11,6 +11,7 @@ from dbc_cli.console import borderless_table, print_table, print_text, text_of
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
+from dbc_cli.problems import in_flags
 from schemas.choices import Drawn, PageMap
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
@@ -101,7 +102,16 @@ def report(given: Given) -> None:
         from stages.pages.report import write_report
 
         method, most_bytes = given.get("map", "tsne"), given.get("page_mb", 20) * 1_000_000
-        write_report(run, reported, page, method=method, most_bytes=most_bytes, overwrite=overwrite, reporter=reporter)
+        write_report(
+            run,
+            reported,
+            page,
+            method=method,
+            most_bytes=most_bytes,
+            overwrite=overwrite,
+            worded=in_flags,
+            reporter=reporter,
+        )
     given.remember(only_read=True)
     fields = {
         "run": given.run.as_posix(),

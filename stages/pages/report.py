@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,6 @@ MOST_MERGES = 300
 """Merges on a page."""
 LISTS = 12
 """Ranked lists of each group."""
-_ARGUMENT = re.compile(r"`(\w+?)_?(?:=([^`]+))?`")
 ROOM = 200_000
 """Bytes of a page for everything that is not counted before its pictures are chosen."""
 
@@ -53,11 +52,12 @@ def write_report(
     method: PageMap = "tsne",
     most_bytes: int = 20_000_000,
     overwrite: bool = False,
+    worded: Callable[[str], str] = str,
     reporter: Reporter,
 ) -> int:
     """Write what was `reported` of a stage to `path`, whole or not at all, with pictures until it has about `most_bytes`.
 
-    The number of samples with a picture on it.
+    The number of samples with a picture on it. `worded` says how lines that name arguments stand there.
 
     Raises UsageError if UMAP is wanted and not installed, or `path` is there and must not be replaced, and DbcError if it
     cannot be written, or the stage's metrics or features cannot be read.
@@ -72,7 +72,7 @@ def write_report(
     lists = [] if metrics is None else _lists(run, metrics, reporter)
     merges = merges_of(run, clusters, most=MOST_MERGES)
     with reporter.task("page", total=3, unit="parts") as advance:
-        first = [_ARGUMENT.sub(_as_flag, line) for line in (*_by_answers(run, clusters), *_trust(run, stage))]
+        first = [worded(line) for line in (*_by_answers(run, clusters), *_trust(run, stage))]
         data, wanted = report_data(reported, clusters, merges, lists, method)
         advance(1, "map")
         room = most_bytes - ROOM - len(json_in_html(data))
@@ -103,17 +103,12 @@ def write_report(
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
         left_out = told_left_out(RunDirectory(run.root), reported.dataset)
         told = [*filter(None, (left_out, several, older_chain(now, clusters))), *warnings_of(lineage)]
-        told = [_ARGUMENT.sub(_as_flag, line) for line in told]
-        body = report_body(title, reported, figures=figures, drawn=drawn, first=first, told=told, run=ran)
+        lines = list(map(worded, told))
+        body = report_body(title, reported, figures=figures, drawn=drawn, first=first, told=lines, run=ran)
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)
         advance(1, "written")
     return n_pictures
-
-
-def _as_flag(argument: re.Match[str]) -> str:
-    flag, value = "--" + argument[1].replace("_", "-"), (argument[2] or "").strip("'\"")
-    return f"no {flag}" if value in ("False", "None") else f"{flag} {value}" if value not in ("", "True") else flag
 
 
 def _by_answers(run: RunDirectory, clusters: Artifact) -> list[str]:
