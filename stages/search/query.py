@@ -23,7 +23,7 @@ from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import before_review, features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, features_manifest
 from stages.runs.source_names import source_names, titled
-from stages.runs.store import Artifact
+from stages.runs.store import Artifact, Rows
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.search.embed import embed, read_pictures
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
@@ -109,7 +109,8 @@ def query(
     number = None if clusters is None else lasting_numbers(run, clusters).number
     called = {} if clusters is None else names_of_individuals(run, clusters)
     matches = _matches(dataset, clusters, number, called, samples, similarity)
-    own = [_place_of_itself(dataset, picture, found) for picture, found in zip(pictures, samples.tolist(), strict=True)]
+    images, start = dataset.rows("images"), dataset.read("frame_start")
+    own = [_place_of_itself(each, found, images, start) for each, found in zip(pictures, samples.tolist(), strict=True)]
     itself = tuple(None if at is None else each[at] for at, each in zip(own, matches, strict=True))
     kept = [[at for at in range(samples.shape[1]) if at != left_out][:top] for left_out in own]
     matches = tuple(tuple(each[at] for at in places) for places, each in zip(kept, matches, strict=True))
@@ -118,9 +119,11 @@ def query(
     return Found(stage, found_stage, tuple(files), matches, pictures, shown, dataset, itself)
 
 
-def _place_of_itself(dataset: Artifact, picture: UInt8Array, samples: list[int]) -> int | None:
-    """The place among `samples` of the first that has this one picture (H, W, 3) and no other, None if none has."""
-    images, start = dataset.rows("images"), dataset.read("frame_start")
+def _place_of_itself(picture: UInt8Array, samples: list[int], images: Rows, start: Int64Array) -> int | None:
+    """The place among `samples` of the first that has this one picture (H, W, 3) and no other, None if none has.
+
+    `images` are those of all samples, of which each has those from its `start` to that of the next.
+    """
     for at, sample in enumerate(samples):
         first, end = int(start[sample]), int(start[sample + 1])
         if end == first + 1 and np.array_equal(images[first:end][0], picture):
@@ -197,10 +200,9 @@ def draw_matches(found: Found) -> Image.Image:
     for place, file in enumerate(found.files):
         shown = np.concatenate([found.pictures[place][None], images[first[found.samples[place]]]])
         matches = found.matches[place]
-        title = [
-            file.name[:28],
-            *(line for best in matches[:1] for line in (f"nearest: {best.similarity:.2f}", _cluster_text(best))),
-        ]
+        title = [file.name[:28]]
+        if matches:
+            title += [f"nearest: {matches[0].similarity:.2f}", _cluster_text(matches[0])]
         is_asked = np.arange(len(shown)) == 0
         under = [[f"{n}: {match.similarity:.2f}", _whose(match)] for n, match in enumerate(matches, 1)]
         rows.append(SheetRow(title, shown, is_asked, [[], *under]))
