@@ -32,7 +32,7 @@ from stages.ingest.formats.names import (
     told_zones,
 )
 from stages.ingest.formats.numbers import NO_NUMBER
-from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
+from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.splits import own_splits
 from stages.samples import DISTRACTOR, JUNK, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
@@ -391,13 +391,10 @@ def _named(
 ) -> Iterator[Detection]:
     """The rows with identity, camera and view as the parameters say, and without missing words."""
     paths = sorted({row.path for row in rows})
-    notes, out = findings.notes, parameters.exclude
-    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=root, notes=notes, exclude=out)
-    cameras = dict(zip(paths, texts, strict=True))
-    texts = identity_texts(paths, pattern=parameters.identity_pattern, root=root, notes=notes, exclude=out)
-    identities = dict(zip(paths, texts, strict=True))
-    texts = view_texts(paths, pattern=parameters.view_pattern, root=root, notes=notes, exclude=out)
-    views = dict(zip(paths, texts, strict=True))
+    cameras, identities, views = (
+        dict(zip(paths, texts_in(paths, kind, root=root, parameters=parameters, findings=findings), strict=True))
+        for kind in ("camera", "identity", "view")
+    )
     for row in rows:
         identity = identities[row.path] or ("" if parameters.folder_identities is False else row.identity)
         yield row._replace(

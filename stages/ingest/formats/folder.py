@@ -19,7 +19,7 @@ from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import doubts, is_missing, numbers_of, shown
-from stages.ingest.formats.path_patterns import SIDES, camera_texts, identity_texts, view_texts
+from stages.ingest.formats.path_patterns import SIDES, texts_in
 from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
@@ -79,10 +79,9 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     paths = list_images(source, recursive=True)
     if not paths:
         raise no_images(source)
-    out = parameters.exclude
-    is_kept = ~is_excluded(paths, out)
+    is_kept = ~is_excluded(paths, parameters.exclude)
     kept, spared = list(compress(paths, is_kept)), set(compress(paths, ~is_kept))
-    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=source, notes=findings.notes, exclude=out)
+    texts = texts_in(paths, "camera", root=source, parameters=parameters, findings=findings)
     camid = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
     if parameters.camera_pattern is not None:
         findings.missing["camid"] = sum(map(is_missing, compress(texts, is_kept)))
@@ -92,9 +91,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     if parameters.identity_pattern is None:
         names = _identity_names(source, paths, spared, folder_identities=by_folder, in_splits=in_splits)
     else:
-        names = identity_texts(
-            paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes, exclude=out
-        )
+        names = texts_in(paths, "identity", root=source, parameters=parameters, findings=findings)
     folders = {
         path.rpartition("/")[0]: text
         for path, text in zip(paths, texts, strict=True)
@@ -124,7 +121,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         split = own_splits(pid, camid, parameters, findings)
     samples = Samples.of_images(paths, pid.tolist(), camid.tolist(), split.tolist())
     samples = samples.named(identity=names, camera=texts)
-    views = view_texts(paths, pattern=parameters.view_pattern, root=source, notes=findings.notes, exclude=out)
+    views = texts_in(paths, "view", root=source, parameters=parameters, findings=findings)
     return with_names(samples, findings, encounter=[""] * len(views), view=views)
 
 

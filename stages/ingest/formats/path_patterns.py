@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from itertools import compress, zip_longest
 from pathlib import Path
 
+from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.excluded import is_excluded
+from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import shown
 
 SIDES = frozenset({"left", "right", "front", "back", "side", "l", "r"})
@@ -32,37 +34,63 @@ json.dump([match and match[group] for match in found], sys.stdout)
 """
 
 
-def camera_texts(
-    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], exclude: str = ""
-) -> list[str]:
-    """The camera in each path, by the group `cam` of `pattern`, else by its first group; empty texts if it is None.
+_KINDS = {
+    "camera": ("cam", "the camera", r"c(\d+)"),
+    "identity": ("id", "the individual", r"(\w+)_\d+"),
+    "view": ("view", "the view", "(?i)/(left|right)/"),
+}
+"""The group, the words and an example of a pattern of each kind."""
 
-    If it finds nothing in any path, it is searched in all of them with the name of their `root` in front, as of a single
-    card (`ST01/IMG_0001.JPG`), which `notes` are given a line about. Raises `UsageError` if it is no regular expression
-    with a group, finds nothing in a path that `exclude` does not leave out, or searches for longer than `SECONDS`.
+
+def texts_in(
+    paths: Sequence[str], kind: str, *, root: Path, parameters: IngestParameters, findings: Findings
+) -> list[str]:
+    """The camera, identity or view (`kind`) in each path, by the group `cam`, `id` or `view` of the pattern, else its first.
+
+    Texts are empty if `parameters` have no such pattern. If it finds nothing in any path, it is searched in all of them with
+    the name of their `root` in front, as of a single card (`ST01/IMG_0001.JPG`), which is noted. Raises `UsageError` if it is
+    no regular expression with a group, finds nothing in a path that is not excluded, or searches for longer than `SECONDS`.
+    But views are in lower case, and pictures whose path says nothing of it are of no known view; that none does is noted.
     """
-    return _texts(paths, pattern, "cam", "camera_pattern", root, notes, exclude, named="the camera", example=r"c(\d+)")
-
-
-def identity_texts(
-    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], exclude: str = ""
-) -> list[str]:
-    """The identity in each path, by the group `id` of `pattern`; all else is as in `camera_texts`."""
-    return _texts(
-        paths, pattern, "id", "identity_pattern", root, notes, exclude, named="the individual", example=r"(\w+)_\d+"
-    )
-
-
-def view_texts(
-    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], exclude: str = ""
-) -> list[str]:
-    """The view in each path in lower case, by the group `view` of `pattern`; all else is as in `camera_texts`.
-
-    But pictures whose path says nothing of it are of no known view; that none does is noted.
-    """
-    example = "(?i)/(left|right)/"
-    texts = _texts(paths, pattern, "view", "view_pattern", root, notes, exclude, named="the view", example=example)
-    return [text.lower() for text in texts]
+    option, (group, named, example) = f"{kind}_pattern", _KINDS[kind]
+    pattern: str | None = getattr(parameters, option)
+    if pattern is None:
+        return [""] * len(paths)
+    try:
+        regex = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(
+            f"`{option}` {shown(pattern)} is not a regular expression: {error}; correct it, as in '{example}'"
+        ) from error
+    if regex.groups == 0:
+        raise UsageError(
+            f"`{option}` {shown(pattern)} has no group; put what names {named} in brackets, as in '{example}'"
+        )
+    taken = group if group in regex.groupindex else 1
+    found = _found(paths, pattern, taken, option)
+    spared = set(compress(paths, is_excluded(paths, parameters.exclude))) if not all(found) else ()
+    folder = Path(os.path.abspath(root)).name  # noqa: PTH100 — a link keeps its name
+    if paths and not any(found):
+        below = [f"{folder}/{path}" for path in paths]
+        found = _found(below, pattern, taken, option)
+        told = (
+            f"`{option}` {shown(pattern)} fits no path in {shown(folder)}, and all with that name in front, as in "
+            f"{shown(below[0])}: {shown(found[0] or '')}"
+        )
+        if all(text or path in spared for path, text in zip(paths, found, strict=True)) and told not in findings.notes:
+            findings.notes.append(told)
+    if kind == "view":
+        # pictures that join a run may be sorted otherwise
+        if not any(found):
+            findings.notes.append(f"`{option}` {shown(pattern)} fits no path, so no view of these pictures is known")
+        return [(text or "").lower() for text in found]
+    lost = next((path for path, text in zip(paths, found, strict=True) if not text and path not in spared), None)
+    if lost is not None:
+        raise UsageError(
+            f"path {shown(lost)} does not match `{option}` {shown(pattern)}; widen the pattern, or give "
+            "pictures that join a run one of their own, with `add=True`"
+        )
+    return [text or "" for text in found]
 
 
 def told_sides(paths: Sequence[str], identities: Sequence[str] = ()) -> list[str]:
@@ -80,58 +108,6 @@ def told_sides(paths: Sequence[str], identities: Sequence[str] = ()) -> list[str
         f"{len(sides)} pictures are in them; `view_pattern='(?i)(?:^|/)({'|'.join(different)})/'` takes them, and "
         "`view='apart'` compares pictures of one view alone in merges"
     ]
-
-
-def _texts(
-    paths: Sequence[str],
-    pattern: str | None,
-    group: str,
-    option: str,
-    root: Path,
-    notes: list[str],
-    exclude: str,
-    *,
-    named: str,
-    example: str,
-) -> list[str]:
-    if pattern is None:
-        return [""] * len(paths)
-    try:
-        regex = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(
-            f"`{option}` {shown(pattern)} is not a regular expression: {error}; correct it, as in '{example}'"
-        ) from error
-    if regex.groups == 0:
-        raise UsageError(
-            f"`{option}` {shown(pattern)} has no group; put what names {named} in brackets, as in '{example}'"
-        )
-    taken = group if group in regex.groupindex else 1
-    found = _found(paths, pattern, taken, option)
-    spared = set(compress(paths, is_excluded(paths, exclude))) if not all(found) else ()
-    folder = Path(os.path.abspath(root)).name  # noqa: PTH100 — a link keeps its name
-    if paths and not any(found):
-        below = [f"{folder}/{path}" for path in paths]
-        found = _found(below, pattern, taken, option)
-        told = (
-            f"`{option}` {shown(pattern)} fits no path in {shown(folder)}, and all with that name in front, as in "
-            f"{shown(below[0])}: {shown(found[0] or '')}"
-        )
-        if all(text or path in spared for path, text in zip(paths, found, strict=True)) and told not in notes:
-            notes.append(told)
-    if option == "view_pattern":
-        # pictures that join a run may be sorted otherwise
-        notes += (
-            [] if any(found) else [f"`{option}` {shown(pattern)} fits no path, so no view of these pictures is known"]
-        )
-        return [text or "" for text in found]
-    for path, text in zip(paths, found, strict=True):
-        if not text and path not in spared:
-            raise UsageError(
-                f"path {shown(path)} does not match `{option}` {shown(pattern)}; widen the pattern, or give "
-                "pictures that join a run one of their own, with `add=True`"
-            )
-    return [text or "" for text in found]
 
 
 def _found(paths: Sequence[str], pattern: str, group: str | int, option: str) -> list[str | None]:

@@ -17,7 +17,7 @@ from stages.ingest.formats.detections import MARKS, samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.names import shown, twins_note
-from stages.ingest.formats.path_patterns import camera_texts, identity_texts
+from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.programs import with_program
 from stages.ingest.formats.table_cells import (
     CORNERS,
@@ -116,13 +116,9 @@ def _named(table: CsvFile, root: Path, parameters: IngestParameters, findings: F
     cells = dict(table.cells)
     if parameters.folder_identities is False:
         cells.pop("pid", None)
-    for column, find, pattern in (
-        ("pid", identity_texts, parameters.identity_pattern),
-        ("camid", camera_texts, parameters.camera_pattern),
-    ):
-        if pattern is not None:
-            notes, out = findings.notes, parameters.exclude
-            cells[column] = find(cells["path"], pattern=pattern, root=root, notes=notes, exclude=out)
+    for column, kind in (("pid", "identity"), ("camid", "camera")):
+        if getattr(parameters, f"{kind}_pattern") is not None:
+            cells[column] = texts_in(cells["path"], kind, root=root, parameters=parameters, findings=findings)
     return replace(table, cells=cells)
 
 
