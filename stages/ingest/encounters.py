@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain, pairwise
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from stages.errors import UsageError
-from stages.ingest.aspect import MOST_PICTURES, taken_at
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import shown, told_zones
+from stages.ingest.headers import MOST_PICTURES, Header, taken_at
 from stages.samples import Samples
 
 MIDNIGHT = datetime.min.time()
@@ -82,16 +82,14 @@ def told_bursts(samples: Samples, root: Path) -> list[str]:
     ]
 
 
-def told_clocks(samples: Samples, root: Path) -> list[str]:
-    """A line of cameras whose pictures are years away from most, by the times of the source, or of about `MOST_PICTURES`."""
-    ordered = sorted(range(len(samples)), key=lambda sample: samples.path[samples.frame_start[sample]])
-    step = 1 if any(samples.timestamp) else max(len(ordered) // MOST_PICTURES, 1)
-    looked_at = samples.take(np.array(ordered[::step], dtype=np.int64))
-    places = [_place(looked_at, sample) for sample in range(len(looked_at))]
-    firsts = looked_at.frame_start[:-1].tolist()
-    has_times = any(samples.timestamp)
-    times = [looked_at.timestamp[image] if has_times else taken_at(root / looked_at.path[image]) for image in firsts]
-    of = "pictures with a time" if step == 1 else "pictures that were looked at"
+def told_clocks(samples: Samples, headers: Mapping[str, Header]) -> list[str]:
+    """A line of cameras whose pictures are years away from most, by the times of the source, else of some `headers`."""
+    has_times, of = any(samples.timestamp), "pictures with a time"
+    images = samples.frame_start[:-1].tolist()
+    if not has_times:
+        images, of = [i for i, path in enumerate(samples.path) if path in headers], "pictures that were looked at"
+    places = [_place(samples, sample) for sample in samples.owners[images].tolist()]
+    times = [samples.timestamp[image] if has_times else headers[samples.path[image]].taken for image in images]
     # folders may be of years
     return years_away(places, times, of=of) or (
         years_away(places, times, of=of, years=SEASON) if (samples.camid >= 0).all() else []

@@ -15,8 +15,6 @@ from schemas.summaries import DatasetSummary
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition, inherited
 from stages.ingest.anonymous import anonymous, without_source
-from stages.ingest.aspect import in_pages, shrunk, squeezed
-from stages.ingest.dark_16_bits import stored_dark
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
@@ -25,6 +23,7 @@ from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
 from stages.ingest.formats.names import shown
+from stages.ingest.headers import in_pages, shrunk, some_headers, squeezed, stored_dark
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures, told_queries
 from stages.ingest.light import Kinds, cameras_by_light, told_light
 from stages.ingest.order import content_order
@@ -94,7 +93,6 @@ def ingest(
         _tell(findings.notes, findings.warnings, context.reporter)
         return Made("up to date", "dataset", 0, before, before.version, {}, notes=tuple(kept.told))
     leaks = find_leaks(images.samples, images.digests)
-    findings.warnings += _how_stored(images, parameters)
     remarks = _report(images, findings, leaks, context.reporter)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
@@ -207,19 +205,6 @@ def _without_idle(outcome: Made, *, is_drawn: bool, findings: Findings) -> Made:
     return replace(outcome, parameters=shown)
 
 
-def _how_stored(images: _Images, parameters: IngestParameters) -> list[str]:
-    """A line if most new images are squeezed, unless their size is given or a run's, nearly black, or of several pages."""
-    if not isinstance(images.pixels, Files):
-        return []
-    root, told, paths = images.pixels.root, [], images.samples.path
-    if images.stored is not None:
-        paths = tuple(path for path, row in zip(paths, images.stored.row.tolist(), strict=True) if row < 0)
-    elif not {"height", "width"} & parameters.model_fields_set:
-        told.append(squeezed(root, images.samples, height=parameters.height, width=parameters.width))
-    told += [look(root, sorted(set(paths))) for look in (stored_dark, in_pages)]
-    return [line for line in told if line]
-
-
 def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
     """Whether any new image can be read and so joins those of the run; it is told if some cannot."""
     n_good = images.n_new - int((~written.good).sum())
@@ -257,8 +242,12 @@ def _samples(
             "`test_fraction` has no effect: the source has no identities, or has splits of its own"
         )
     pictures = image_root(source, root)
-    findings.warnings += told_clocks(samples, pictures)
-    findings.notes += shrunk(pictures, samples, height=parameters.height, width=parameters.width)
+    headers, height, width = some_headers(pictures, samples), parameters.height, parameters.width
+    findings.warnings += [*told_clocks(samples, headers), *stored_dark(headers, pictures), *in_pages(headers)]
+    # that of a run counts as given
+    if not {"height", "width"} & parameters.model_fields_set:
+        findings.warnings += squeezed(headers, samples, height=height, width=width)
+    findings.notes += shrunk(headers, samples, height=height, width=width)
     if parameters.encounter_gap is None:
         findings.notes += told_bursts(samples, pictures)
         return samples

@@ -14,10 +14,10 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.export.members import Member
 from stages.export.pictures import paths_without_time, require_within, with_times
-from stages.ingest.aspect import taken_at
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, shown_size
 from stages.ingest.decode.video_file import frame_seconds
+from stages.ingest.headers import taken_at
 from stages.ingest.whereabouts import PictureFiles
 
 Box: TypeAlias = tuple[float, float, float, float]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.ingest.dark_16_bits import stored_dark
+from stages.ingest.headers import some_headers, stored_dark
+from stages.samples import Samples
 
 
 def write(file: Path, largest: int, dtype: type = np.uint16) -> str:
@@ -33,6 +34,11 @@ def write_colours(file: Path, largest: int) -> str:
     return file.name
 
 
+def told(folder: Path, paths: list[str]) -> list[str]:
+    n = len(paths)
+    return stored_dark(some_headers(folder, Samples.of_images(paths, [1] * n, [1] * n, [0] * n)), folder)
+
+
 @pytest.mark.parametrize(("n_bits", "level"), [(10, 4), (12, 16), (14, 64)])
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_bits_that_are_missing_are_told_with_the_number_to_multiply_by(
@@ -41,25 +47,24 @@ def test_bits_that_are_missing_are_told_with_the_number_to_multiply_by(
     largest = (1 << n_bits) - 1
     paths = [write(tmp_path / f"{n}.{suffix}", largest - 3 * n) for n in range(3)]
     paths += [write(tmp_path / "bright.png", 65535), write(tmp_path / "usual.png", 255, np.uint8)]
-    assert stored_dark(tmp_path, paths) == (
+    assert told(tmp_path, paths) == [
         f"pictures of 16 bits are stored nearly black: no pixel of 3 of the 4 looked at is brighter than {level} of 255, as "
         f"if they had {n_bits} bits; save them all at full range, each value times {2 ** (16 - n_bits)}"
-    )
+    ]
 
 
 def test_colours_of_16_bits_are_looked_at_too(tmp_path: Path) -> None:
-    told = stored_dark(tmp_path, [write_colours(tmp_path / "a.png", 4095)])
-    assert told is not None
-    assert "brighter than 15 of 255, as if they had 12 bits" in told
+    (line,) = told(tmp_path, [write_colours(tmp_path / "a.png", 4095)])
+    assert "brighter than 15 of 255, as if they had 12 bits" in line
 
 
 def test_dark_pictures_of_8_bits_and_bright_ones_of_16_are_not_told_of(tmp_path: Path) -> None:
     (tmp_path / "none.png").write_bytes(b"nothing")
     dark = [write(tmp_path / f"8.{suffix}", 9, np.uint8) for suffix in ("png", "tif", "bmp", "gif")]
     wide = [write(tmp_path / "15.png", 32767), write_colours(tmp_path / "c.png", 65535)]
-    assert stored_dark(tmp_path, [*dark, *wide, "none.png", "lost.png", "film.mp4"]) is None
-    assert stored_dark(tmp_path, []) is None
-    assert stored_dark(tmp_path, [*wide, write(tmp_path / "12.png", 4095)]) == (
+    assert told(tmp_path, [*dark, *wide, "none.png", "lost.png", "film.mp4"]) == []
+    assert told(tmp_path, []) == []
+    assert told(tmp_path, [*wide, write(tmp_path / "12.png", 4095)]) == [
         "pictures of 16 bits are stored nearly black: no pixel of 1 of the 3 looked at is brighter than 16 of 255, the first "
         "'12.png'; look at them"
-    )
+    ]

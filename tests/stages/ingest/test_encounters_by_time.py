@@ -13,6 +13,7 @@ from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import UsageError
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
 from stages.ingest.formats.format import Findings
+from stages.ingest.headers import some_headers
 from stages.ingest.stage import ingest
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
@@ -148,29 +149,30 @@ def test_drawn_people_have_no_times(tmp_path: Path) -> None:
 def test_clocks_that_are_wrong_are_told_and_seasons_are_not(tmp_path: Path) -> None:
     years = ["2024", "2025", "2026"] * 2
     rows = [(f"{year}/{n}.jpg", 1, f"{year}-03-01T08:00:00") for n, year in enumerate(years)]
-    assert told_clocks(samples_of(*rows), tmp_path) == []
+    assert told_clocks(samples_of(*rows), {}) == []
     reset = [("r/1.jpg", 3, "2000-01-01T00:10:00"), ("r/2.jpg", UNKNOWN, "2000-01-02T00:10:00")]
-    assert told_clocks(samples_of(*rows, *reset), tmp_path) == [
+    assert told_clocks(samples_of(*rows, *reset), {}) == [
         "2 of 8 pictures with a time are of 2000, of 'camera 3', 'r', and the others of 2024, 2025, 2026; if a clock is wrong "
         "there, correct their times"
     ]
-    assert told_clocks(samples_of(*rows[:2], *reset), tmp_path) == []
+    assert told_clocks(samples_of(*rows[:2], *reset), {}) == []
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2000:01:01 07:15:00"
     Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
     exif.get_ifd(0x8769)[0x9003] = "2024:01:01 07:15:00"
     for name in "bc":
         Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.jpg", exif=exif)
-    (told,) = told_clocks(samples_of(*((f"{name}.jpg", UNKNOWN, "") for name in "abc")), tmp_path)
-    assert told.startswith("1 of 3 pictures with a time are of 2000, of '.', and the others of 2024;")
+    unsaid = samples_of(*((f"{name}.jpg", UNKNOWN, "") for name in "abc"))
+    (told,) = told_clocks(unsaid, some_headers(tmp_path, unsaid))
+    assert told.startswith("1 of 3 pictures that were looked at are of 2000, of '.', and the others of 2024;")
 
 
 def test_a_camera_one_year_away_is_told_and_two_seasons_of_all_are_not(tmp_path: Path) -> None:
     rows = [(f"{n}.jpg", n % 4, f"2026-04-0{n + 1}T08:00:00") for n in range(8)]
     back = [("b/1.jpg", 3, "2025-04-01T08:00:00"), ("b/2.jpg", 3, "2025-04-02T08:00:00")]
-    (told,) = told_clocks(samples_of(*rows, *back), tmp_path)
+    (told,) = told_clocks(samples_of(*rows, *back), {})
     assert told.startswith("2 of 10 pictures with a time are of 2025, of 'camera 3', and the others of 2026;")
     before = [(f"b/{n}.jpg", n, f"2025-04-0{n + 1}T08:00:00") for n in range(3)]
-    assert told_clocks(samples_of(*rows, *before), tmp_path) == []
+    assert told_clocks(samples_of(*rows, *before), {}) == []
     # folders may be of seasons
-    assert told_clocks(samples_of(*((path, UNKNOWN, time) for path, _, time in rows + back)), tmp_path) == []
+    assert told_clocks(samples_of(*((path, UNKNOWN, time) for path, _, time in rows + back)), {}) == []
