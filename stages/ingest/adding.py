@@ -19,7 +19,6 @@ from stages.ingest.joining import NAMED, already_held, joined, own_encounters, s
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
-from stages.reporting import Reporter
 from stages.runs.kept_source import KeptSource, file_digest, file_digests, read_source
 from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
@@ -74,9 +73,7 @@ def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameter
     return parameters.model_copy(update=update)
 
 
-def addition(
-    before: Artifact, samples: Samples, digests: list[str], *, root: Path, findings: Findings, reporter: Reporter
-) -> Addition:
+def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Path, findings: Findings) -> Addition:
     """What adding `samples` under `root`, with `digests` (n_images) of their images, makes of the dataset `before`.
 
     Images that are there already, whatever they are called, are not added again: a track that has all images of one there, and
@@ -84,7 +81,7 @@ def addition(
     detections of another run of a detector. Whole pictures join boxes, unless these are of the same pictures. UsageError if a
     file has the path of another one of before and other content, if boxes shall join whole pictures, or if nothing is known of
     the files of before. If their folder was moved, paths start from where it is now. That is told, and what became of samples
-    that are there already; `findings` warn of what may be there twice.
+    that are there already or may be there twice.
     """
     kept = read_source(before)
     if kept is None:
@@ -115,7 +112,7 @@ def addition(
     samples, encounters = own_encounters(stored, kept.digests, samples, digests)
     is_rest = is_new[samples.owners] & ~is_held
     new, new_digests = samples.with_images(is_rest), [digests[image] for image in np.flatnonzero(is_rest).tolist()]
-    old_root = _root_now(before, kept, stored.path, reporter)
+    old_root = _root_now(before, kept, stored.path, findings)
     path = _from_root(new.path, root, old_root)
     _refuse_changed(dict(zip(path, new.path, strict=True)), stored.path, kept.digests, path, new_digests)
     owner = np.where(goes_on[is_new] < 0, len(stored) + np.arange(len(new)), goes_on[is_new])
@@ -125,15 +122,14 @@ def addition(
     order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
     images = everything.images_of(order)
     again = f"; {is_known.sum()} samples of it are there already" if is_known.any() else ""
-    reporter.note(f"{len(path)} images of SOURCE are new to the run, which has {len(stored.path)}{again}")
+    findings.notes.append(f"{len(path)} images of SOURCE are new to the run, which has {len(stored.path)}{again}")
     here = file_digests(_from_root(samples.path, root, old_root), digests)
-    _tell_moved(file_digests(stored.path, kept.digests), here, old_root, reporter)
-    _tell_otherwise(*otherwise, reporter)
-    findings.warnings += [line for line in _alike(stored, everything) if line not in findings.warnings]
-    findings.warnings += _lacking(stored, new)
-    _tell_encounters([(name, now) for name, now in encounters.items() if now in brought], reporter)
-    _tell_overlapping(np.where(is_partly & (share < 1), 0, share), findings, reporter)
-    _tell_held(int(((goes_on >= 0) & is_new).sum()), int((is_partly & (share < 1)).sum()), findings, reporter)
+    _tell_moved(file_digests(stored.path, kept.digests), here, old_root, findings)
+    _tell_otherwise(*otherwise, findings)
+    findings.warnings += [*_alike(stored, everything), *_lacking(stored, new)]
+    _tell_encounters([(name, now) for name, now in encounters.items() if now in brought], findings)
+    _tell_overlapping(np.where(is_partly & (share < 1), 0, share), findings)
+    _tell_held(int(((goes_on >= 0) & is_new).sum()), int((is_partly & (share < 1)).sum()), findings)
     rows = rows[images]
     return Addition(
         samples=everything.take(order),
@@ -151,7 +147,7 @@ def _at(rows: Int64Array, texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(texts.__getitem__, rows.tolist()))
 
 
-def _root_now(before: Artifact, kept: KeptSource, paths: tuple[str, ...], reporter: Reporter) -> Path:
+def _root_now(before: Artifact, kept: KeptSource, paths: tuple[str, ...], findings: Findings) -> Path:
     """The folder that `paths` of the dataset `before` start from: where it was, or where its pictures are now."""
     if any((kept.root / path).is_file() for path in paths):
         return kept.root
@@ -160,12 +156,12 @@ def _root_now(before: Artifact, kept: KeptSource, paths: tuple[str, ...], report
     except UsageError:
         found = kept.root
     if found == kept.root:
-        reporter.warn(
+        findings.warnings.append(
             f"none of the pictures that the run has are in {kept.root} any more, and paths of new ones start from there; "
             "exports of pictures need that folder, or another as `root`"
         )
     else:
-        reporter.note(f"the pictures that the run has were in {kept.root}, and are in {found} now")
+        findings.notes.append(f"the pictures that the run has were in {kept.root}, and are in {found} now")
     return found
 
 
@@ -209,42 +205,42 @@ def _lacking(before: Samples, new: Samples) -> list[str]:
     ]
 
 
-def _tell_moved(old: dict[str, str], new: dict[str, str], root: Path, reporter: Reporter) -> None:
+def _tell_moved(old: dict[str, str], new: dict[str, str], root: Path, findings: Findings) -> None:
     """Tell of files with one content, by path, whose `old` path is no file below `root` any more."""
     place_of = {digest: path for path, digest in old.items() if digest}
     renamed = [(place_of[digest], path) for path, digest in new.items() if digest in place_of and path not in old]
     moved = [(shown(before), shown(now)) for before, now in renamed if not (root / before).is_file()]
     if moved:
-        reporter.note(
+        findings.notes.append(
             f"pictures of the run that lie elsewhere in SOURCE now: {len(moved)}, the first {moved[0][0]} as {moved[0][1]}; "
             "they keep their path in the run, and exports find them by their content below the folder that was ingested first"
         )
 
 
-def _tell_otherwise(otherwise: Counter[str], first: str, reporter: Reporter) -> None:
+def _tell_otherwise(otherwise: Counter[str], first: str, findings: Findings) -> None:
     """Tell of how many known samples each column says something else, with the `first`."""
     if otherwise:
         columns = ", ".join(f"{column} of {n}" for column, n in otherwise.items())
-        reporter.warn(
+        findings.warnings.append(
             f"SOURCE says otherwise of samples that are there already, which is not taken: {columns}, the first {first}; "
             "correct it by an ingest of the first SOURCE with `new_dataset`, to which the others are added again"
         )
 
 
-def _tell_encounters(renamed: Sequence[tuple[str, str]], reporter: Reporter) -> None:
+def _tell_encounters(renamed: Sequence[tuple[str, str]], findings: Findings) -> None:
     """Tell of encounters that were told apart, by their names in the source and here."""
     if renamed:
         old, new = map(shown, renamed[0])
-        reporter.note(
+        findings.notes.append(
             f"encounters of SOURCE with the name of others of the run: {len(renamed)}, the first {old}, here {new}; "
             "those of both that are one belong into one table, ingested with `new_dataset`"
         )
 
 
-def _tell_overlapping(share: Float64Array, findings: Findings, reporter: Reporter) -> None:
+def _tell_overlapping(share: Float64Array, findings: Findings) -> None:
     """Tell of samples all or some of whose boxes, a `share` (n_samples), overlap boxes that are there."""
     if n_all := int((share == 1).sum()):
-        reporter.warn(
+        findings.warnings.append(
             "boxes left out, because boxes of the same pictures that are there overlap them by more than half: "
             f"{n_all}; to take them instead, ingest into a new `run`"
         )
@@ -255,10 +251,12 @@ def _tell_overlapping(share: Float64Array, findings: Findings, reporter: Reporte
         )
 
 
-def _tell_held(n_grown: int, n_partly: int, findings: Findings, reporter: Reporter) -> None:
+def _tell_held(n_grown: int, n_partly: int, findings: Findings) -> None:
     """Tell of tracks of the run that go on, and of other samples some of whose images samples of the run hold."""
     if n_grown:
-        reporter.note(f"tracks of the run that go on in SOURCE, which are longer now and no new ones: {n_grown}")
+        findings.notes.append(
+            f"tracks of the run that go on in SOURCE, which are longer now and no new ones: {n_grown}"
+        )
     if n_partly:
         findings.warnings.append(
             f"samples that share images with others of the run, which keep them: {n_partly}; if SOURCE cuts tracks "

@@ -47,7 +47,7 @@ def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, whe
             "`encounter_gap` needs times of pictures, by a column timestamp or as cameras write them into files (EXIF), and "
             "none is known; leave it out"
         )
-    findings.warnings += [line for line in told_zones(times) if line not in findings.warnings]
+    findings.warnings += told_zones(times)
     names, n_several = _names(samples, times, gap)
     told = f"encounters of more than one picture, each at most {gap:g} s after the one before: {n_several}"
     without = times.count("")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stages.ingest.formats.names import shown
+from stages.reporting import Reporter
 from stages.runs.run_directory import compared_cameras
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN, took_few
@@ -124,8 +125,8 @@ def of_samples(dataset: Artifact, samples: Int64Array) -> Kinds:
     return grey_coloured_black(dataset.rows("images").__getitem__, dataset.read("frame_start")[:-1][samples])
 
 
-def told_light(dataset: Artifact, kinds: Kinds | None = None) -> tuple[list[str], list[str]]:
-    """Notes and warnings: if pictures of `dataset` are black, and if cameras took a good part in grey, others in colour.
+def tell_light(dataset: Artifact, reporter: Reporter, kinds: Kinds | None = None) -> None:
+    """Say if pictures of `dataset` are black, and if cameras took a good part in grey and others in colour.
 
     `kinds` are those of its first samples, if they are known already.
     """
@@ -133,11 +134,9 @@ def told_light(dataset: Artifact, kinds: Kinds | None = None) -> tuple[list[str]
     n = min(n_samples, MOST_LOOKED_AT)
     is_grey, is_coloured, is_black = of_samples(dataset, np.arange(n)) if kinds is None else kinds
     of = f"of {n} pictures{' looked at' if n_samples > n else ''}"
-    notes: list[str] = []
-    warnings: list[str] = []
     if is_black.any():
         first = dataset.read("path")[dataset.read("frame_start")[np.flatnonzero(is_black)[0]]]
-        warnings.append(
+        reporter.warn(
             f"{int(is_black.sum())} {of} {'is' if is_black.sum() == 1 else 'are'} black or nearly so, and taken as any other, "
             f"the first {shown(first)}: `exclude` leaves out what shows nothing"
         )
@@ -146,13 +145,12 @@ def told_light(dataset: Artifact, kinds: Kinds | None = None) -> tuple[list[str]
         own = _have_own(dataset)
         if own.any():
             has_own = "both kinds have" if own.all() else f"the {'grey' if own[1] else 'coloured'} ones have"
-            notes.append(f"{grey}: where features are compared by cameras, {has_own} one of their own (`by_light`)")
+            reporter.note(f"{grey}: where features are compared by cameras, {has_own} one of their own (`by_light`)")
         else:
-            warnings.append(
+            reporter.warn(
                 f"{grey}: features may keep them apart from coloured ones, so that an individual counts twice; "
                 "`by_light=True`, the default, evens that out in a new dataset: dbc ingest --new-dataset"
             )
-    return notes, warnings
 
 
 def _took_both(camid: Int32Array, is_grey: BoolArray, is_coloured: BoolArray) -> bool:

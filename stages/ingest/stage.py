@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from stages.ingest.formats.listing import HARMLESS, told_left_out
 from stages.ingest.formats.names import shown
 from stages.ingest.headers import in_pages, shrunk, some_headers, squeezed, stored_dark
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures, told_queries
-from stages.ingest.light import Kinds, cameras_by_light, told_light
+from stages.ingest.light import Kinds, cameras_by_light, tell_light
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
 from stages.ingest.synthetic import synthetic_samples
@@ -88,12 +87,14 @@ def ingest(
     context = replace(context, reporter=kept)
     before = run.require("dataset") if add else None
     parameters = parameters if before is None else inherited(parameters, before)
-    images = _images(source, root, before, parameters, findings, context.reporter)
+    images = _images(source, root, before, parameters, findings)
     if before is not None and not images.n_new:
-        _tell(findings.notes, findings.warnings, context.reporter)
+        findings.tell(context.reporter)
         return Made("up to date", "dataset", 0, before, before.version, {}, notes=tuple(kept.told))
     leaks = find_leaks(images.samples, images.digests)
-    remarks = _report(images, findings, leaks, context.reporter)
+    _look_at(images, findings, leaks)
+    findings.tell(context.reporter)
+    remarks = tuple(kept.warned)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
     seen: list[Kinds] = []
@@ -136,7 +137,7 @@ def ingest(
     outcome = _without_idle(outcome, is_drawn=source is None, findings=findings)
     if outcome.artifact is not None:
         _keep_digests(outcome.artifact, images, good, is_anonymous=parameters.anonymize)
-        _tell(*told_light(outcome.artifact, *seen), context.reporter)
+        tell_light(outcome.artifact, context.reporter, *seen)
     if before is not None and outcome.artifact != before:
         context.reporter.note(
             "`dbc assign` gives the new pictures the nearest of the clusters there are; `dbc run` makes all stages of all anew"
@@ -150,7 +151,6 @@ def _images(
     before: Artifact | None,
     parameters: IngestParameters,
     findings: Findings,
-    reporter: Reporter,
 ) -> _Images:
     """The images of `source`, with those of the dataset `before` if there is one, in the order they are stored in."""
     if source is None:
@@ -164,7 +164,7 @@ def _images(
         digests = [digests[image] for image in samples.images_of(order).tolist()]
         samples = samples.take(order)
         return _Images(samples, samples.path, digests, pixels, root, table)
-    added = addition(before, samples, digests, root=root, findings=findings, reporter=reporter)
+    added = addition(before, samples, digests, root=root, findings=findings)
     kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
     return _Images(
         added.samples, added.path, list(kept.digests), pixels, kept.root, table, Stored(before, added.stored)
@@ -255,28 +255,18 @@ def _samples(
     return by_time(samples, pictures, gap=parameters.encounter_gap, findings=findings, where_possible=is_kept)
 
 
-def _report(images: _Images, findings: Findings, leaks: dict[str, int], reporter: Reporter) -> tuple[str, ...]:
-    """Say what was found beside the samples; the warnings."""
+def _look_at(images: _Images, findings: Findings, leaks: dict[str, int]) -> None:
+    """Add to `findings` what there is to say of all samples: missing values, leaks, copies and files left out."""
     samples = images.samples
-    missing = ", ".join(f"{column} {n}" for column, n in findings.missing.items() if n)
-    notes = [*findings.notes, *([f"missing values: {missing} of {len(samples.path)} images"] if missing else [])]
+    if missing := ", ".join(f"{column} {n}" for column, n in findings.missing.items() if n):
+        findings.notes.append(f"missing values: {missing} of {len(samples.path)} images")
     named, copies = repeated_pictures(samples, images.path, images.digests)
-    warnings = [*findings.warnings, *(LEAKS[kind].format(n=f"{n}{named.get(kind, '')}") for kind, n in leaks.items())]
-    warnings += [copies] if copies else []
+    findings.warnings += [LEAKS[kind].format(n=f"{n}{named.get(kind, '')}") for kind, n in leaks.items()]
+    findings.warnings += filter(None, [copies, one_camera(samples)])
     others = findings.left_out or Counter()
-    if others:
-        (notes if others.keys() <= HARMLESS else warnings).extend(told_left_out(others, findings.left_out_in))
-    warnings += [warning for warning in (one_camera(samples),) if warning]
-    notes += told_queries(samples)
-    _tell(notes, warnings, reporter)
-    return tuple(warnings)
-
-
-def _tell(notes: Sequence[str], warnings: Sequence[str], reporter: Reporter) -> None:
-    for note in notes:
-        reporter.note(note)
-    for warning in warnings:
-        reporter.warn(warning)
+    is_harmless = others.keys() <= HARMLESS
+    (findings.notes if is_harmless else findings.warnings).extend(told_left_out(others, findings.left_out_in))
+    findings.notes += told_queries(samples)
 
 
 def _box_counts(findings: Findings, written: Written) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from stages.errors import DbcError
 from stages.ingest.formats.csv_file import NotUtf8Error, OfProgramError, read_header
+from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import only_one
 from stages.ingest.formats.names import first_names
 
@@ -61,16 +62,16 @@ def tables_in(folder: Path) -> Tables:
     return tables
 
 
-def find_table(source: Path, notes: list[str] | None = None) -> Path:
+def find_table(source: Path, findings: Findings | None = None) -> Path:
     """`source` itself if it is a file, else its `samples.csv`, its only table with a column `path`, or its only `.csv` file.
 
-    Lists that dbc wrote are passed over, which `notes` are given a line about. UsageError if no file or several are left.
+    Lists that dbc wrote are passed over, which is noted. UsageError if no file or several are left.
     """
     if source.is_file():
         return source
     tables = tables_in(source)
-    if notes is not None and tables.own:
-        notes.append(tables.passed_over)
+    if findings is not None and tables.own:
+        findings.notes.append(tables.passed_over)
     wanted = "samples.csv or exactly one .csv file with a column path"
     told = f"; {tables.passed_over}" if tables.own else ""
     return only_one(tables.likely, source, wanted=wanted, advice=f"{told}; give the table itself as the source")

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
+from stages.reporting import Reporter
 from stages.samples import Samples
 
 
@@ -30,6 +31,13 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     draws_splits: bool = False
+
+    def tell(self, reporter: Reporter) -> None:
+        """Hand on the notes, then the warnings, each line once."""
+        for note in dict.fromkeys(self.notes):
+            reporter.note(note)
+        for warning in dict.fromkeys(self.warnings):
+            reporter.warn(warning)
 
 
 Reader: TypeAlias = Callable[[Path, IngestParameters, Findings], Samples]

@@ -77,7 +77,7 @@ def texts_in(
             f"`{option}` {shown(pattern)} fits no path in {shown(folder)}, and all with that name in front, as in "
             f"{shown(below[0])}: {shown(found[0] or '')}"
         )
-        if all(text or path in spared for path, text in zip(paths, found, strict=True)) and told not in findings.notes:
+        if all(text or path in spared for path, text in zip(paths, found, strict=True)):
             findings.notes.append(told)
     if kind == "view":
         # pictures that join a run may be sorted otherwise

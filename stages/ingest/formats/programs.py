@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import is_missing, shown
@@ -76,11 +78,11 @@ def joined(row: Sequence[str], parts: Sequence[int]) -> str:
     return "/".join(filter(None, cells)).replace("\\", "/") if len(cells) == len(parts) > 0 and cells[-1] else ""
 
 
-def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[str], warnings: list[str]) -> CsvFile:
+def with_program(table: CsvFile, root: Path, parameters: IngestParameters, findings: Findings) -> CsvFile:
     """The table of a known program without blanks; how it is read, and the synonyms of any table, are told."""
     program = table.program
     if program is None:
-        notes += table.told_names
+        findings.notes += table.told_names
         return table
     cells = dict(table.cells)
     told = [
@@ -110,16 +112,16 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
     )
     kept = sorted(once.values())
     rest = f"; not read: {shortened(table.ignored, most=_MOST)}" if table.ignored else ""
-    notes.append(f"{shown(table.file)} is of {program.name}: {', '.join(told)}{left_out}{copies}{rest}")
+    findings.notes.append(f"{shown(table.file)} is of {program.name}: {', '.join(told)}{left_out}{copies}{rest}")
     n_unknown = sum(is_missing(category[row]) for row in kept)
     if 0 < n_unknown < len(kept):
-        warnings.append(
+        findings.warnings.append(
             f"{shown(table.file)}: {n_unknown} pictures have no {program.columns['category'][0]}, and may be empty or not yet "
             "looked at; `category` takes those of a species alone"
         )
-    warnings += told_herds(table, [table.column(program.counts)[row] for row in kept])
-    if not has_cameras and "camid" not in cells and any("/" in path for path in cells["path"]):
-        warnings.append(
+    findings.warnings += told_herds(table, [table.column(program.counts)[row] for row in kept])
+    if parameters.camera_pattern is None and "camid" not in cells and any("/" in path for path in cells["path"]):
+        findings.warnings.append(
             f"{shown(table.file)} names no cameras; if a folder of each path is one, say which, as by "
             "`camera_pattern='^([^/]+)/'`"
         )

@@ -58,11 +58,10 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     (`assign_splits`). Other columns are ignored and reported. Samples are sorted by their first path, so the order of the
     rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
-    names, file = (*COLUMNS, *itertools.chain(*SIDES, *CORNERS), *TRACKS), find_table(source, findings.notes)
+    names, file = (*COLUMNS, *itertools.chain(*SIDES, *CORNERS), *TRACKS), find_table(source, findings)
     table = read_csv_file(file, columns=names, synonyms=SYNONYMS, root=root, programs=True)
     findings.warnings += table.short
-    has_cameras, notes, warnings = parameters.camera_pattern is not None, findings.notes, findings.warnings
-    table = with_program(table, root, has_cameras=has_cameras, notes=notes, warnings=warnings)
+    table = with_program(table, root, parameters, findings)
     table = with_points(table, findings)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
     used = {*(box or ()), *(SIZE if box in CORNERS else ())}

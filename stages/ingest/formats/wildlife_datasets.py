@@ -40,7 +40,7 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     say; one of `SYNONYMS` stands for a missing column, which is told. The identity 'unknown' is none. Other columns are named
     and not read. UsageError names the line of what is wrong.
     """
-    table = read_csv_file(find_table(source, findings.notes), columns=COLUMNS, synonyms=SYNONYMS, root=root)
+    table = read_csv_file(find_table(source, findings), columns=COLUMNS, synonyms=SYNONYMS, root=root)
     findings.warnings += table.short
     findings.notes += table.told_names
     if "identity" not in table.cells:

@@ -69,7 +69,7 @@ def read_yolo(source: Path, root: Path, parameters: IngestParameters, findings: 
         findings.notes.append(f"the sixth field of labels is taken as {meaning}")
     if not everything:
         raise UsageError(f"{shown(source)}: all {len(lines)} files of labels are empty; give some with boxes")
-    names = class_names(source, findings.warnings)
+    names = class_names(source, findings)
     found = [
         each._replace(category=names.get(each.category, each.category))
         for (path, frame), own in lines.items()
@@ -180,10 +180,10 @@ def _without_picture(files: Set[Path]) -> list[str]:
     return found
 
 
-def class_names(source: Path, warnings: list[str]) -> dict[str, str]:
+def class_names(source: Path, findings: Findings) -> dict[str, str]:
     """The name of each class by its number, of a list (`classes.txt`, `obj.names`) or of `names` in `data.yaml`; or empty.
 
-    `warnings` gain a line if `names` is there and cannot be read.
+    It is warned of if `names` is there and cannot be read.
     """
     for list_name in ("classes.txt", "obj.names"):
         if (source / list_name).is_file():
@@ -200,7 +200,7 @@ def class_names(source: Path, warnings: list[str]) -> dict[str, str]:
         names = told["names"]
         found = dict(enumerate(names) if isinstance(names, list) else names.items())
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
-        warnings.append(
+        findings.warnings.append(
             f"{shown(file)} has no `names` that can be read as YAML, so classes are called by their numbers"
         )
         return {}

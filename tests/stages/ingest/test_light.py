@@ -14,8 +14,9 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcWarning, UsageError
-from stages.ingest.light import OF_LIGHT, camera_of_pictures, cameras_by_light, told_apart, told_light, told_views_apart
+from stages.ingest.light import OF_LIGHT, camera_of_pictures, cameras_by_light, tell_light, told_apart, told_views_apart
 from stages.ingest.stage import ingest
+from stages.reporting import SILENT, Keeping
 from stages.runs.run_directory import RunDirectory, compared_cameras, dataset_manifest
 from stages.runs.store import Artifact
 from stages.typing import UInt8Array
@@ -52,7 +53,9 @@ def dataset(is_grey: Sequence[bool], camid: Sequence[int] = (), *, images: UInt8
 
 
 def warned(found: Artifact) -> list[str]:
-    return told_light(found)[1]
+    kept = Keeping(SILENT)
+    tell_light(found, kept)
+    return kept.warned
 
 
 def test_grey_pictures_of_cameras_that_took_coloured_ones_too_are_told() -> None:

@@ -10,6 +10,7 @@ from box_sources import pictures, read, read_as, refusal, text, touch, video
 
 from stages.errors import UsageError
 from stages.ingest.formats import recognise_source
+from stages.ingest.formats.format import Findings
 from stages.ingest.formats.yolo import class_names, why_yolo
 from stages.samples import UNKNOWN
 
@@ -108,7 +109,7 @@ def test_pictures_without_labels_are_no_yolo(tmp_path: Path) -> None:
 )
 def test_classes_have_names_if_a_file_says_them(tmp_path: Path, file: str, content: str) -> None:
     text(tmp_path / file, content)
-    assert class_names(tmp_path, []) == {"0": "zebra", "1": "plains hare"}
+    assert class_names(tmp_path, Findings()) == {"0": "zebra", "1": "plains hare"}
     pictures(tmp_path, "images/1.jpg")
     text(tmp_path / "labels/1.txt", "1 0.5 0.5 0.5 0.5\n0 0.5 0.5 0.25 0.5\n")
     samples, findings = read(tmp_path, "yolo", category="plains hare")
@@ -119,16 +120,16 @@ def test_classes_have_names_if_a_file_says_them(tmp_path: Path, file: str, conte
 def test_numbers_of_classes_are_those_that_the_file_says(tmp_path: Path) -> None:
     """Names were taken by their order, so that classes had each other's."""
     text(tmp_path / "data.yaml", "names: {0: 'zebra, plains', 3: no}")
-    assert class_names(tmp_path, []) == {"0": "zebra, plains", "3": "no"}
+    assert class_names(tmp_path, Findings()) == {"0": "zebra, plains", "3": "no"}
     text(tmp_path / "classes.txt", "zebra\n\nlion\n")
-    assert class_names(tmp_path, []) == {"0": "zebra", "2": "lion"}
+    assert class_names(tmp_path, Findings()) == {"0": "zebra", "2": "lion"}
 
 
 @pytest.mark.parametrize("content", ["names: [a, b", "nc: 2", "names: 7", "- a"])
 def test_names_that_cannot_be_read_are_told(tmp_path: Path, content: str) -> None:
-    warnings: list[str] = []
-    assert class_names(text(tmp_path / "data.yaml", content).parent, warnings) == {}
-    assert "has no `names` that can be read" in warnings[0]
+    findings = Findings()
+    assert class_names(text(tmp_path / "data.yaml", content).parent, findings) == {}
+    assert "has no `names` that can be read" in findings.warnings[0]
 
 
 OUTLINE = "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2"
