@@ -146,11 +146,7 @@ def ingest(
 
 
 def _images(
-    source: Path | None,
-    root: Path | None,
-    before: Artifact | None,
-    parameters: IngestParameters,
-    findings: Findings,
+    source: Path | None, root: Path | None, before: Artifact | None, parameters: IngestParameters, findings: Findings
 ) -> _Images:
     """The images of `source`, with those of the dataset `before` if there is one, in the order they are stored in."""
     if source is None:
@@ -223,11 +219,7 @@ def _keep_digests(dataset: Artifact, images: _Images, good: BoolArray, *, is_ano
 
 
 def _samples(
-    source: Path,
-    root: Path | None,
-    before: Artifact | None,
-    parameters: IngestParameters,
-    findings: Findings,
+    source: Path, root: Path | None, before: Artifact | None, parameters: IngestParameters, findings: Findings
 ) -> Samples:
     samples = read_samples(source, root=root, parameters=parameters, findings=findings)
     if before is None and parameters.view_pattern is not None and not any(samples.view_name):

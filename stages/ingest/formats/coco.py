@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,9 +18,8 @@ from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.layout import only_one
 from stages.ingest.formats.names import counted, path_below, plain, shown
 from stages.ingest.formats.numbers import box_of, frame_of, is_unsaid, number_of, score_of, size_of, text_of
-from stages.ingest.formats.picture_files import FIELDS, key_of
+from stages.ingest.formats.picture_files import FIELDS, has_signs, key_of
 from stages.ingest.formats.whole_pictures import each_picture_once
-from stages.plain_files import plain_file
 from stages.samples import Samples
 
 UNKNOWN_NAME = "____"
@@ -101,11 +98,7 @@ def why_coco(source: Path) -> str | None:
 
 def looks_like_coco(file: Path) -> bool:
     """Whether `file` names lists of images and annotations, as JSON does; it is not parsed."""
-    try:
-        with open(file, "rb", opener=plain_file) as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
-            return all(re.search(rb'"%b"\s*:\s*\[' % name, content) is not None for name in (b"images", b"annotations"))
-    except (OSError, ValueError):
-        return False
+    return has_signs(file, (rb'"images"\s*:\s*\[', rb'"annotations"\s*:\s*\['))
 
 
 def read_object(file: Path) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""LabelMe: a JSON file of shapes for each picture, as LabelMe and X-AnyLabeling write it."""
+"""LabelMe: a JSON file of shapes for each picture, as LabelMe and X-AnyLabeling write it.
+
+A sample is the box around a shape. `label` is the category; shapes of one label and one `group_id` in a picture are parts of
+one, and have one box. Points, lines, circles and what is labelled `__ignore__` are counted and left out.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +10,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection
-from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.json_file import forget_json, load_json
+from stages.ingest.formats.format import BOXES, NAMING, Format
+from stages.ingest.formats.json_file import load_json
 from stages.ingest.formats.names import shown
 from stages.ingest.formats.numbers import number_of, score_of, size_of, text_of
-from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of, read_picture_files, why_picture_files
-from stages.samples import Samples
+from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of
 
 _AREAS = frozenset({"rectangle", "polygon", "mask", "oriented_rectangle", "rotation"})
 """Shapes whose points have the box around them that the shape has. A circle's are its centre and a point of it."""
 
 _IGNORED = "__ignore__"
-
-
-def read_labelme(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
-    """The boxes around the shapes of pictures below `root` of which a file below `source` says any (`read_picture_files`).
-
-    `label` is the category; shapes of one label and one `group_id` in a picture are parts of one, and have one box. Points,
-    lines, circles and what is labelled `__ignore__` are counted and left out. UsageError names the wrong shape.
-    """
-    samples = read_picture_files(source, root, parameters, findings, KIND)
-    forget_json()
-    return samples
-
-
-def why_labelme(source: Path) -> str | None:
-    """One line that says why `source` is of LabelMe; else None."""
-    return why_picture_files(source, KIND)
 
 
 def _read(file: Path, left_out: Counter[str], told: Counter[str]) -> Annotated | None:
@@ -85,7 +71,7 @@ KIND = Kind("LabelMe", ".json", (rb'"shapes"\s*:\s*\[', rb'"imagePath"\s*:'), _r
 FORMAT = Format(
     name="labelme",
     description="LabelMe: NAME.json beside NAME.jpg, with the shapes in it; X-AnyLabeling's, too.",
-    read_table=read_labelme,
-    recognise=why_labelme,
+    read_table=KIND.read,
+    recognise=KIND.recognise,
     options=NAMING | BOXES,
 )

@@ -15,6 +15,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import Findings
+from stages.ingest.formats.json_file import forget_json
 from stages.ingest.formats.listing import list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing, plain, shown
 from stages.ingest.formats.numbers import text_of
@@ -40,7 +41,7 @@ class Annotated(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A format of such files. `read` gives what a file says, or None if it is of no such format.
+    """A format of such files. `of_file` gives what a file says, or None if it is of no such format.
 
     It counts what it leaves out in its second argument, and what else there is to tell in its third. A file that may be of
     this format has all of the `signs`, expressions of bytes.
@@ -49,37 +50,44 @@ class Kind(NamedTuple):
     name: str
     suffix: str
     signs: Sequence[bytes]
-    read: Callable[[Path, Counter[str], Counter[str]], Annotated | None]
+    of_file: Callable[[Path, Counter[str], Counter[str]], Annotated | None]
 
+    def read(self, source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+        """The boxes of the pictures below `root` of which a file below `source` says any.
 
-def read_picture_files(
-    source: Path, root: Path, parameters: IngestParameters, findings: Findings, kind: Kind
-) -> Samples:
-    """The boxes of the pictures below `root` of which a file below `source` says any.
+        Pictures without a file or without boxes are counted and left out. Boxes of one tracklet in one folder are one sample.
+        UsageError for a file with boxes of no picture (left out and counted if bad images are skipped), for two of one, and
+        for what is wrong in one, with its place.
+        """
+        paths = [path for path in list_images(root, recursive=True) if not _MASKS & {*path.lower().split("/")}]
+        if not paths:
+            raise no_images(root)
+        of_picture = _of_pictures(source, _PicturesByName(paths), parameters, findings, self)
+        forget_json()
+        found = [box for boxes in of_picture.values() for box in boxes]
+        if not found:
+            raise UsageError(
+                f"{shown(source)}: the {len(of_picture)} files of {self.name} have no boxes; give some with boxes"
+            )
+        n_empty = sum(not boxes for boxes in of_picture.values())
+        if n_empty or len(of_picture) < len(paths):
+            without = f"{len(paths) - len(of_picture)} without a {self.suffix} file, {n_empty} without boxes"
+            findings.notes.append(f"pictures left out: {without}; of {len(paths)}")
+        samples = samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
+        if len(samples) < len(samples.path):
+            findings.warnings.append(
+                f"{len(samples.path)} boxes are {len(samples)} samples: those of one track_id in one folder are taken for "
+                "frames of one animal, which no merge parts again; CVAT counts tracks anew in each task: give each a folder "
+                "of its own"
+            )
+        return samples
 
-    Pictures without a file or without boxes are counted and left out. Boxes of one tracklet in one folder are one sample.
-    UsageError for a file with boxes of no picture (left out and counted if bad images are skipped), and for two of one.
-    """
-    paths = [path for path in list_images(root, recursive=True) if not _MASKS & {*path.lower().split("/")}]
-    if not paths:
-        raise no_images(root)
-    of_picture = _of_pictures(source, _PicturesByName(paths), parameters, findings, kind)
-    found = [box for boxes in of_picture.values() for box in boxes]
-    if not found:
-        raise UsageError(
-            f"{shown(source)}: the {len(of_picture)} files of {kind.name} have no boxes; give some with boxes"
-        )
-    n_empty = sum(not boxes for boxes in of_picture.values())
-    if n_empty or len(of_picture) < len(paths):
-        without = f"{len(paths) - len(of_picture)} without a {kind.suffix} file, {n_empty} without boxes"
-        findings.notes.append(f"pictures left out: {without}; of {len(paths)}")
-    samples = samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
-    if len(samples) < len(samples.path):
-        findings.warnings.append(
-            f"{len(samples.path)} boxes are {len(samples)} samples: those of one track_id in one folder are taken for frames "
-            "of one animal, which no merge parts again; CVAT counts tracks anew in each task: give each a folder of its own"
-        )
-    return samples
+    def recognise(self, source: Path) -> str | None:
+        """One line if one of the first files of the suffix near `source` has the signs of the format; else None."""
+        for file in islice(_near(source, self.suffix) if source.is_dir() else (), _LOOKED_AT):
+            if has_signs(file, self.signs):
+                return f"{plain(file.relative_to(source).as_posix())} has the boxes of a picture as {self.name} writes them"
+        return None
 
 
 def _of_pictures(
@@ -91,7 +99,7 @@ def _of_pictures(
     file_of: dict[str, str] = {}
     strays: list[str] = []
     for file in list_images(source, recursive=True, suffixes=frozenset({kind.suffix})):
-        annotated = kind.read(source / file, findings.boxes, told)
+        annotated = kind.of_file(source / file, findings.boxes, told)
         if annotated is None:
             told[f"{kind.suffix} files that are not of {kind.name}, left out"] += 1
             continue
@@ -150,10 +158,7 @@ class _PicturesByName:
         there = os.path.normpath(f"{folder or '.'}/{said.replace(chr(92), '/')}")
         named = [there] if there in self.paths else self._alike.get(_key(f"{folder}/{_name(said)}"), [])
         found = self._alike.get(_key(file)) or named
-        for is_meant in (
-            lambda path: path.rpartition("/")[0] == folder,
-            lambda path: _name(path) == _name(said),
-        ):
+        for is_meant in (lambda path: path.rpartition("/")[0] == folder, lambda path: _name(path) == _name(said)):
             found = list(filter(is_meant, found)) or found
         if len(found) > 1:
             raise UsageError(
@@ -188,14 +193,6 @@ def attributes_of(said: Mapping[str, object], origin: str) -> dict[str, Any]:
     return found
 
 
-def why_picture_files(source: Path, kind: Kind) -> str | None:
-    """One line if one of the first files of the suffix near `source` has the signs of the format; else None."""
-    for file in islice(_near(source, kind.suffix) if source.is_dir() else (), _LOOKED_AT):
-        if _has(file, kind.signs):
-            return f"{plain(file.relative_to(source).as_posix())} has the boxes of a picture as {kind.name} writes them"
-    return None
-
-
 def _near(source: Path, suffix: str) -> Iterator[Path]:
     """The files of the suffix in `source`, in the folders there, and in folders of annotations and what these hold."""
     below = subfolders(source)[:_LOOKED_AT]
@@ -209,7 +206,8 @@ def _near(source: Path, suffix: str) -> Iterator[Path]:
         yield from sorted(file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))
 
 
-def _has(file: Path, signs: Sequence[bytes]) -> bool:
+def has_signs(file: Path, signs: Sequence[bytes]) -> bool:
+    """Whether all `signs`, expressions of bytes, are in `file`; it is not parsed, and not if it cannot be read."""
     try:
         with open(file, "rb", opener=plain_file) as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
             return all(re.search(sign, content) for sign in signs)

@@ -1,4 +1,8 @@
-"""Pascal VOC: an XML file of boxes for each picture, as LabelImg, CVAT, Label Studio and Roboflow write it."""
+"""Pascal VOC: an XML file of boxes for each picture, as LabelImg, CVAT, Label Studio and Roboflow write it.
+
+Corners are taken as they are, in pixels from 0, as those programs write them. `name` is the category, `pose` the view; of
+`attributes` of CVAT individual, track_id and view are taken, and score or confidence wherever it stands.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +11,19 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
-from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.detections import Detection
-from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
+from stages.ingest.formats.format import BOXES, NAMING, Format
 from stages.ingest.formats.names import plain, shown
 from stages.ingest.formats.numbers import box_of, number_of, score_of, size_of
-from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of, read_picture_files, why_picture_files
+from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of
 from stages.plain_files import plain_file
-from stages.samples import Samples
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _LARGEST = 16 << 20
 """Bytes of a file: ten thousand boxes have a quarter of them."""
 _DECLARATION = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _NO_POSE = "unspecified"
-
-
-def read_voc(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
-    """The boxes of the pictures below `root` of which an XML file below `source` says any (`read_picture_files`).
-
-    Corners are taken as they are, in pixels from 0, as those programs write them. `name` is the category, `pose` the view;
-    of `attributes` of CVAT individual, track_id and view are taken, and score or confidence wherever it stands. UsageError
-    names the file and object that is wrong.
-    """
-    return read_picture_files(source, root, parameters, findings, KIND)
-
-
-def why_voc(source: Path) -> str | None:
-    """One line that says why `source` is Pascal VOC; else None."""
-    return why_picture_files(source, KIND)
 
 
 def _read(file: Path, left_out: Counter[str], told: Counter[str]) -> Annotated | None:  # noqa: ARG001
@@ -100,7 +87,7 @@ KIND = Kind("Pascal VOC", ".xml", (rb"<annotation[\s>]", rb"<(filename|size|obje
 FORMAT = Format(
     name="voc",
     description="Pascal VOC: NAME.xml beside NAME.jpg, or in Annotations/ beside JPEGImages/, of LabelImg or CVAT.",
-    read_table=read_voc,
-    recognise=why_voc,
+    read_table=KIND.read,
+    recognise=KIND.recognise,
     options=NAMING | BOXES,
 )
