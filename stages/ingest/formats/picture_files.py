@@ -97,7 +97,7 @@ def _of_pictures(
     told: Counter[str] = Counter()
     found: dict[str, list[Detection]] = {}
     file_of: dict[str, str] = {}
-    strays: list[str] = []
+    strays: dict[str, int] = {}
     for file in list_images(source, recursive=True, suffixes=frozenset({kind.suffix})):
         annotated = kind.of_file(source / file, findings.boxes, told)
         if annotated is None:
@@ -105,7 +105,7 @@ def _of_pictures(
             continue
         picture = pictures.of(file, annotated.picture, source)
         if picture is None:
-            strays += [shown(source / file)] if annotated.boxes else []
+            strays |= {shown(source / file): len(annotated.boxes)} if annotated.boxes else {}
             continue
         before = file_of.setdefault(picture, file)
         if before != file:
@@ -133,14 +133,16 @@ def _of_pictures(
     return found
 
 
-def refuse_strays(strays: Sequence[str], parameters: IngestParameters, findings: Findings, advice: str = "") -> None:
-    """Raise UsageError for files with boxes and without a picture, or count them if bad images are skipped."""
+def refuse_strays(
+    strays: Mapping[str, int], parameters: IngestParameters, findings: Findings, advice: str = ""
+) -> None:
+    """Raise UsageError for files without a picture, or count their boxes, given by file, if bad images are skipped."""
     if strays and parameters.on_bad_image == "skip":
-        findings.boxes["in files without a picture"] += len(strays)
+        findings.boxes["in files without a picture"] += sum(strays.values())
     elif strays:
         more = f", nor have those of {len(strays) - 1} other files" if len(strays) > 1 else ""
         advice = advice or "restore it, or leave such files out with `on_bad_image='skip'`"
-        raise UsageError(f"{strays[0]}: the boxes of this file have no picture{more}; {advice}")
+        raise UsageError(f"{next(iter(strays))}: the boxes of this file have no picture{more}; {advice}")
 
 
 class _PicturesByName:

@@ -20,6 +20,7 @@ from stages.samples import Samples
 
 EVERY_SECONDS = 1.0
 """Seconds from one frame to the next if nothing is said."""
+_UNREAD = "videos that cannot be read"
 
 
 def read_videos(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -43,7 +44,7 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
                 raise UsageError(
                     f"{shown(path)} {error}; mend or remove it, or leave it out with `on_bad_image='skip'`"
                 ) from error
-            findings.boxes["frames of videos that cannot be read"] += 1
+            findings.boxes[_UNREAD] += 1
             continue
         frames = frames_taken(seconds, parameters)
         camera = path.rpartition(".")[0]
@@ -51,7 +52,7 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
     step = f"{parameters.every_seconds or EVERY_SECONDS:g} seconds"
     if parameters.every_frames is not None:
         step = f"{parameters.every_frames} frames"
-    findings.notes.append(f"whole frames of {len(paths)} videos, one every {step}")
+    findings.notes.append(f"whole frames of {len(paths) - findings.boxes[_UNREAD]} videos, one every {step}")
     findings.warnings += unread_boxes(root, paths)
     labels = [file for own in frame_labels(root, paths).values() for file in own.values()]
     if labels:

@@ -167,16 +167,16 @@ def frame_labels(root: Path, videos: Iterable[str], apart: Path | None = None) -
     return {path: own for path, own in found.items() if own}
 
 
-def _without_picture(files: Set[Path]) -> list[str]:
-    """The first line, for messages, of each file of boxes that lies beside the label `files` and is of no picture."""
-    found = []
+def _without_picture(files: Set[Path]) -> dict[str, int]:
+    """How many boxes each file has that lies beside the label `files` and is of no picture, by its first line for messages."""
+    found: dict[str, int] = {}
     for file in sorted(file for folder in {file.parent for file in files} for file in folder.glob("*.txt")):
         try:
             lines = [] if file in files else _lines(file)
         except DbcError:
             # a list of classes, or of files
             continue
-        found += [line.origin for line in lines[:1]]
+        found |= {line.origin: len(lines) for line in lines[:1]}
     return found
 
 

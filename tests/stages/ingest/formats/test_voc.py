@@ -127,14 +127,14 @@ def test_entities_in_utf_16_and_huge_files_are_refused_and_good_files_in_it_are_
 def test_files_without_a_picture_are_named_or_counted(tmp_path: Path) -> None:
     pictures(tmp_path, "1.jpg")
     for name in ("1", "2", "3"):
-        voc(tmp_path / f"{name}.xml", voc_object((1, 2, 9, 9)))
+        voc(tmp_path / f"{name}.xml", *[voc_object((1, 2, 9, 9))] * int(name))
     voc(tmp_path / "4.xml")
     told = refusal(tmp_path, "voc")
     assert (
         "2.xml': the boxes of this file have no picture, nor have those of 1 other files; restore it, or leave" in told
     )
     _, findings = read(tmp_path, "voc", on_bad_image="skip")
-    assert findings.boxes == {"in files without a picture": 2}
+    assert findings.boxes == {"in files without a picture": 5}
 
 
 def test_other_formats_come_first_and_boxes_of_a_smaller_copy_are_scaled(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def test_what_is_no_video_is_told_or_counted(tmp_path: Path) -> None:
         assert f"'a.mp4' {told}" in refusal(tmp_path, "video")
     samples, findings = read(tmp_path, "video", on_bad_image="skip")
     assert samples.path == ("b.mp4",)
-    assert findings.boxes == {"frames of videos that cannot be read": 1}
+    assert findings.boxes == {"videos that cannot be read": 1}
+    assert findings.notes[0].startswith("whole frames of 1 videos")
     assert "give `every_seconds` or `every_frames`, not both" in refusal(
         tmp_path, "video", every_seconds=1, every_frames=1
     )

@@ -225,6 +225,17 @@ def test_labels_may_lie_apart_from_what_they_are_of(tmp_path: Path) -> None:
         read_as(labels, "yolo", root=tmp_path / "in")
 
 
+def test_boxes_without_a_picture_are_counted(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.jpg")
+    for name, n_boxes in (("1", 1), ("2", 3), ("3", 2), ("4", 0)):
+        text(tmp_path / f"{name}.txt", "0 .5 .5 .2 .2\n" * n_boxes)
+    assert "2.txt' line 1: the boxes of this file have no picture, nor have those of 1 other" in refusal(
+        tmp_path, "yolo"
+    )
+    _, findings = read(tmp_path, "yolo", on_bad_image="skip")
+    assert findings.boxes["in files without a picture"] == 5
+
+
 def test_hidden_files_do_not_hide_that_a_folder_has_labels_alone(tmp_path: Path) -> None:
     text(tmp_path / "1.txt", "0 0.5 0.5 0.2 0.4\n")
     touch(tmp_path, [".DS_Store", ".dbc-run"])
