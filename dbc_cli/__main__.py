@@ -55,7 +55,10 @@ class _Stderr:
 
 
 def main() -> None:
-    """Run `dbc` with the process's arguments and exit with its status."""
+    """Run `dbc` with the process's arguments and exit with its status; after Ctrl-C, die of SIGINT.
+
+    A shell ends its loop only if the command died of the signal; `$?` is 130 there all the same.
+    """
     try:
         signal.signal(signal.SIGTERM, _terminate)
         let_waiting_threads_sleep()
@@ -67,6 +70,10 @@ def main() -> None:
     # while Python itself ends, Ctrl-C would print a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if status == INTERRUPTED:
+        # told already; Python ends as always, and sends itself the signal last
+        sys.excepthook = lambda *_: None
+        raise KeyboardInterrupt
     sys.exit(status)
 
 

@@ -100,7 +100,7 @@ def test_ctrl_c_in_the_first_moments_is_one_line() -> None:
     command = [sys.executable, "-c", STARTED, *map(str, places)]
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (told.returncode, told.stderr) == (0, "")
-    line = re.compile("130 dbc( status)?: interrupted; finished work is kept, and the same command goes on from there")
+    line = re.compile("-2 dbc( status)?: interrupted; finished work is kept, and the same command goes on from there")
     assert all(line.fullmatch(found) for found in told.stdout.splitlines()), told.stdout
     assert len(told.stdout.splitlines()) == len(places)
 
