@@ -124,7 +124,7 @@ class MetricsSummary(Summary):
     """Retrieval and cluster figures, fractions rather than percentages; None if the data cannot give them.
 
     `n_labelled` train samples have an identity that the merge was not told. If the data has no queries (`leave_one_out`),
-    queries and gallery are train samples.
+    queries and gallery are train samples. Gallery samples of unknown identity do not count in `n_gallery`.
     `silhouette` and the two dispersions are in squared Euclidean distance of the features.
     """
 

@@ -53,6 +53,11 @@ SAMPLING_SEED = 0
 """Seed that draws the samples for the silhouette of a large set."""
 MANY_LEFT_OUT = 0.1
 """Of the queries: if more have no match, it is said."""
+_OF_SEVERAL = (
+    *("ari", "ami", "nmi", "homogeneity", "completeness", "v_measure", "purity"),
+    *("pairwise_precision", "pairwise_f", "bcubed_precision", "bcubed_f"),
+)
+"""Measures that say nothing where one identity is known: they are 0 or 1 whatever the clusters are."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,22 @@ class Evaluated:
     camid: Int32Array
     split: UInt8Array
     encounter: Int32Array | None = None
+
+    @property
+    def is_ranked(self) -> BoolArray:
+        """Whether each sample is a query or in the gallery (n_samples, bool)."""
+        return self.is_in_gallery | np.equal(self.split, QUERY)
+
+    @property
+    def is_in_gallery(self) -> BoolArray:
+        """Whether each sample is in the gallery (n_samples, bool): without queries, each train sample is."""
+        return np.equal(self.split, GALLERY if (self.split == QUERY).any() else TRAIN)
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether all samples that are ranked are of one identity, so that no match can be wrong."""
+        ranked = self.pid[self.is_in_gallery & (self.pid >= 0)]
+        return len(ranked) > 0 and ranked.min() == ranked.max() > 0
 
 
 def evaluate(
@@ -277,12 +298,13 @@ def _retrieval(
     """Figures of queries in the gallery, or of train samples that `may_ask` (n_train, bool) among all train samples."""
     reranking = Reranking(k1=parameters.rerank_k1, k2=parameters.rerank_k2, lambda_=parameters.rerank_lambda)
     options = RetrievalOptions(parameters.average_precision, reranking if parameters.rerank else None)
+    pid = np.full_like(data.pid, UNKNOWN) if data.is_of_one else data.pid
     if parameters.leave_one_out:
         is_train = data.split == TRAIN
         return leave_one_out(
             backend.asarray(data.features.of_split[TRAIN]),
             is_query=may_ask,
-            pid=data.pid[is_train],
+            pid=pid[is_train],
             camid=data.camid[is_train],
             encounter=None if data.encounter is None else data.encounter[is_train],
             seed=SAMPLING_SEED,
@@ -291,7 +313,7 @@ def _retrieval(
     return retrieval_of(
         *(backend.asarray(data.features.of_split[split]) for split in (QUERY, GALLERY)),
         split=data.split,
-        pid=data.pid,
+        pid=pid,
         camid=data.camid,
         encounter=data.encounter,
         options=options,
@@ -302,34 +324,43 @@ def _notes(
     data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement, parameters: EvaluateParameters, n_told: int
 ) -> tuple[str, ...]:
     notes = []
-    is_ranked = (data.split == TRAIN) == parameters.leave_one_out
-    n_ranked, k1 = int(is_ranked.sum()), parameters.rerank_k1
+    n_ranked, k1 = int(data.is_ranked.sum()), parameters.rerank_k1
     if parameters.rerank and k1 >= n_ranked:
         notes.append(
             f"`rerank_k1={k1}` is not less than the {n_ranked} queries and gallery samples, so all are neighbours"
         )
-    if parameters.leave_one_out and retrieval.n_queries:
+    of_gallery = data.pid[data.is_in_gallery]
+    n_unknown = int((of_gallery == UNKNOWN).sum())
+    if parameters.leave_one_out and retrieval.n_valid:
         drawn = f"{retrieval.n_queries} drawn" if retrieval.n_queries == LEFT_OUT_QUERIES else "each"
         untold = " that the merge was not told" if n_told else ""
         notes.append(
             f"no queries, so CMC, mAP and mINP are by leaving one out: {drawn} of the train samples with identities{untold} "
-            "is asked for among all the others"
+            f"is asked for among all the others{' whose identity is known' if n_unknown else ''}"
         )
-    if parameters.leave_one_out and not retrieval.n_queries:
-        notes.append("no CMC, mAP and mINP: there are no queries, and labels told the merge all identities")
-    elif retrieval.n_queries == 0:
+    if retrieval.n_queries == 0 and not parameters.leave_one_out:
         notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
     elif retrieval.n_valid == 0:
-        notes.append(f"no CMC, mAP and mINP: {_why_no_match(data)}")
-    elif data.encounter is None and (data.camid[is_ranked] == UNKNOWN).all():
+        notes.append(f"no CMC, mAP and mINP: {_why_no_match(data, retrieval.n_queries)}")
+    elif not _elsewhere(data):
         notes.append(
             "no camera ids: a query ignores no gallery sample of its identity, so matches from its own camera count"
         )
-    elif retrieval.n_left_out > MANY_LEFT_OUT * retrieval.n_queries:
+    if retrieval.n_valid and retrieval.n_left_out > MANY_LEFT_OUT * retrieval.n_queries:
         notes.append(
-            f"{retrieval.n_left_out} of {retrieval.n_queries} queries have no match in another {_place(data)}, so CMC, mAP "
-            f"and mINP are of the other {retrieval.n_valid}"
+            f"{retrieval.n_left_out} of {retrieval.n_queries} queries have no match{_elsewhere(data)}, so CMC, mAP and mINP "
+            f"are of the other {retrieval.n_valid}"
         )
+    if retrieval.n_valid and n_unknown:
+        notes.append(
+            f"{n_unknown} of {len(of_gallery)} gallery samples have no known identity and are left out, so CMC, mAP and mINP "
+            "look better than they are: the more so, the fewer are known"
+        )
+    return (*notes, *_notes_on_agreement(data, agreement, n_told))
+
+
+def _notes_on_agreement(data: Evaluated, agreement: Agreement, n_told: int) -> list[str]:
+    notes = []
     if told := told_of_labelled(agreement.n_labelled, len(data.labels), n_told):
         way = "; if these labels are another program's clusters, give `labels_are_clusters=True`" if n_told else ""
         notes.append(told + way)
@@ -337,25 +368,37 @@ def _notes(
         notes.append(
             "ARI, AMI, NMI, purity, pairwise and BCubed measures need identities of train samples; `ids` gives them"
         )
-    return tuple(notes)
+    if agreement.n_identities == 1:
+        notes.append("of the measures that need identities only recall tells anything: they know one identity")
+    return notes
 
 
-def _why_no_match(data: Evaluated) -> str:
+def _why_no_match(data: Evaluated, n_queries: int) -> str:
+    of_one = "one identity alone is known, so no match could be wrong"
     if not (data.split == QUERY).any():
-        return f"no identity of a train sample is seen in another {_place(data)}, and its own does not count"
+        if data.is_of_one:
+            return of_one
+        if n_queries == 0:
+            return "there are no queries, and labels told the merge all identities"
+        if np.unique_counts(data.pid[data.pid > 0]).counts.max() == 1:
+            return "no identity has two train samples"
+        return f"no identity of a train sample is seen{_elsewhere(data)}, and its own does not count"
     query, gallery = ({*data.pid[data.split == split].tolist()} - {UNKNOWN, -1, 0} for split in (QUERY, GALLERY))
     for identities, place in ((query, "query"), (gallery, "gallery")):
         if not identities:
             return f"no identity of a {place} sample is known; `ids` gives them"
+    if query & gallery and data.is_of_one:
+        return of_one
     if query & gallery:
-        return (
-            f"all gallery samples of a query's identity are of the query's own {_place(data)}, and those do not count"
-        )
+        return f"no gallery sample of a query's identity is{_elsewhere(data)}, and those of its own do not count"
     return "no identity of a query is in the gallery"
 
 
-def _place(data: Evaluated) -> str:
-    return "camera" if data.encounter is None else "encounter"
+def _elsewhere(data: Evaluated) -> str:
+    """Where a match counts: " in another camera", or "" if nothing says where samples are from."""
+    if data.encounter is not None:
+        return " in another encounter"
+    return "" if (data.camid[data.is_ranked] == UNKNOWN).all() else " in another camera"
 
 
 def _summary(
@@ -382,6 +425,8 @@ def _summary(
     known = {
         name: None if isinstance(value, float) and math.isnan(value) else value for name, value in measures.items()
     }
+    if agreement.n_identities == 1:
+        known |= dict.fromkeys(_OF_SEVERAL)
     if agreement.n_labelled == 0:
         known |= {"n_identities": None, "n_labelled": None}
     sizes = zip(compactness.cluster_size.tolist(), compactness.size_clusters.tolist(), strict=True)
@@ -390,7 +435,7 @@ def _summary(
         features_stage=features_stage,
         n_queries=retrieval.n_valid,
         n_queries_left_out=retrieval.n_left_out,
-        n_gallery=int((data.split == (TRAIN if parameters.leave_one_out else GALLERY)).sum()),
+        n_gallery=int((data.is_in_gallery & (data.pid != UNKNOWN)).sum()),
         leave_one_out=parameters.leave_one_out,
         cluster_sizes={str(size): count for size, count in sizes},
         camera=None if (finding := data.features.finding) is None else finding.summary(),

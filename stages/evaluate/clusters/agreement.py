@@ -62,6 +62,7 @@ def without_labels(pid: Int32Array, known: Int64Array | None) -> tuple[Int32Arra
 def told_of_labelled(n_labelled: int, n_samples: int, n_told: int) -> str:
     """A line about which samples the measures that need identities are of, "" if of all or none."""
     left_out = f"; {n_told} whose identity the merge was told by labels are left out" if n_told else ""
+    left_out += "; purity and precision look better than among all" if 0 < n_labelled < n_samples - n_told else ""
     if left_out or 0 < n_labelled < n_samples:
         return f"ARI, purity and others are of {n_labelled} of {n_samples} train samples, whose identity is known{left_out}"
     return ""

@@ -38,12 +38,15 @@ def test_train_samples_are_asked_for_among_the_others_once_identities_are_known(
     made = evaluate(run, stage=-1, parameters=EvaluateParameters(), ids=table)
     summary = metrics_manifest(run.require("metrics", -1)).summary
     assert summary.leave_one_out
-    assert (summary.n_queries, summary.n_queries_left_out, summary.n_gallery) == (9, 0, 12)
+    assert (summary.n_queries, summary.n_queries_left_out, summary.n_gallery) == (9, 0, 9)
     assert 0 < summary.mAP <= 1
     assert np.count_nonzero(made.artifact.read("first_hit") == -1) == 3
-    assert any("leaving one out: each of the train samples" in note for note in made.artifact.manifest.notes)
+    told = "\n".join(made.artifact.manifest.notes)
+    assert "leaving one out: each of the train samples" in told
+    assert "all the others whose identity is known\n" in told
+    assert "3 of 12 gallery samples have no known identity and are left out, so CMC, mAP and mINP look better" in told
 
-    def told(n_labels: int) -> str:
+    def told_with(n_labels: int) -> str:
         labels = tmp_path / "labels.csv"
         labels.write_text(
             "path,identity\n" + "".join(f"{number:02}.png,{'abc'[number % 3]}\n" for number in range(n_labels))
@@ -51,10 +54,16 @@ def test_train_samples_are_asked_for_among_the_others_once_identities_are_known(
         made = evaluate(run, stage=-1, parameters=EvaluateParameters(), ids=table, labels=labels)
         return made.artifact.manifest.notes[0]
 
-    assert "train samples with identities that the merge was not told is asked for" in told(6)
-    assert "no CMC, mAP and mINP: there are no queries, and labels told the merge all identities" in told(9)
+    assert "train samples with identities that the merge was not told is asked for" in told_with(6)
+    assert "no CMC, mAP and mINP: there are no queries, and labels told the merge all identities" in told_with(9)
 
     table.write_text("path,identity\n" + "".join(f"{number:02}.png,{number}\n" for number in range(9)))
     made = evaluate(run, stage=-1, parameters=EvaluateParameters(), ids=table)
     assert made.artifact.manifest.summary.mAP is None
-    assert any("no identity of a train sample is seen" in note for note in made.artifact.manifest.notes)
+    assert any("no identity has two train samples" in note for note in made.artifact.manifest.notes)
+
+    table.write_text("path,identity\n" + "".join(f"{number:02}.png,a\n" for number in range(9)))
+    made = evaluate(run, stage=-1, parameters=EvaluateParameters(), ids=table)
+    summary = made.artifact.manifest.summary
+    assert (summary.mAP, summary.rank1, summary.ari, summary.purity, summary.pairwise_recall) == (*[None] * 4, 0)
+    assert any("one identity alone is known, so no match could" in note for note in made.artifact.manifest.notes)

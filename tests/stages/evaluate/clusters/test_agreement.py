@@ -88,6 +88,8 @@ def test_what_the_merge_was_told_is_not_measured() -> None:
     assert told_of_labelled(2, 6, 2).startswith(
         "ARI, purity and others are of 2 of 6 train samples, whose identity is known; 2 "
     )
+    better = "; purity and precision look better than among all"
+    assert [told_of_labelled(2, 6, n).endswith(better) for n in (0, 3, 4)] == [True, True, False]
     assert [told_of_labelled(n, 6, 0) == "" for n in (0, 3, 6)] == [True, False, True]
 
 
