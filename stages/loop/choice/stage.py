@@ -27,7 +27,7 @@ from stages.runs.descent import clusters_now, stages_now
 from stages.runs.lineage import before_review, dataset_of, features_and_dataset, with_clusters
 from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, model_manifest
 from stages.runs.store import Artifact
-from stages.samples import TRAIN
+from stages.samples import TRAIN, took_few
 from stages.train.health import guessed_loss, is_as_guessing
 from stages.typing import Int32Array
 
@@ -45,10 +45,10 @@ def measured_stages(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]
 
 
 def joined_pairs(run: RunDirectory, stage: int) -> JoinedPairs | None:
-    """How many of the pairs joined up to `stage` one camera took; None without cameras."""
+    """How many of the pairs joined up to `stage` one camera took; None without cameras, or if these took too few to say so."""
     clusters = run.require("clusters", stage)
     camid = _known_cameras(dataset_of(run, clusters))
-    if camid is None:
+    if camid is None or took_few(camid):
         return None
     share = same_camera_merges(clusters.read("linkage"), camid)
     return JoinedPairs(share, same_camera_chance(camid), clusters_manifest(clusters).parameters.camera)
