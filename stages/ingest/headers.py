@@ -24,6 +24,8 @@ SHRUNK = 8
 """Times in each direction, from which an animal a tenth as wide as its picture is stored with a dozen pixels or fewer."""
 FEW_SIZES = 0.25
 """Sizes for each picture, at most, of whole photographs."""
+LEAST_SIZES = 8
+"""Pictures, at least, of which it is said: a single one that was cut out has one size, too."""
 MOST_DECODED = 20
 """How many pictures of 16 bits stand for all of them."""
 DARK = 64
@@ -83,7 +85,7 @@ def some_headers(root: Path, samples: Samples) -> dict[str, Header]:
 
 
 def squeezed(headers: Mapping[str, Header], samples: Samples, *, height: int, width: int) -> list[str]:
-    """A line to warn with if the median of the images of `samples` is far from the shape of stored ones; else none."""
+    """A line if the median of the images of `samples` is far from the shape of stored ones; else none."""
     whole = {path: header.size[0] / header.size[1] for path, header in headers.items()}
     aspects = np.array([whole.get(path, np.nan) for path in samples.path], dtype=np.float64)
     if len(samples.box):
@@ -106,7 +108,7 @@ def shrunk(headers: Mapping[str, Header], samples: Samples, *, height: int, widt
     sizes = [] if len(samples.box) else [header.size for header in headers.values()]
     times = float(np.median([min(size[0] / width, size[1] / height) for size in sizes])) if sizes else 0.0
     # each picture that somebody cut out has a size of its own
-    if times < SHRUNK or len(set(sizes)) > max(FEW_SIZES * len(sizes), 1):
+    if times < SHRUNK or len(sizes) < LEAST_SIZES or len(set(sizes)) > FEW_SIZES * len(sizes):
         return []
     return [
         f"pictures are shrunk {times:.0f} times in each direction and have few sizes, as whole photographs have: if animals "

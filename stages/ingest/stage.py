@@ -236,9 +236,9 @@ def _samples(
     pictures = image_root(source, root)
     headers, height, width = some_headers(pictures, samples), parameters.height, parameters.width
     findings.warnings += [*told_clocks(samples, headers), *stored_dark(headers, pictures), *in_pages(headers)]
-    # that of a run counts as given
-    if not {"height", "width"} & parameters.model_fields_set:
-        findings.warnings += squeezed(headers, samples, height=height, width=width)
+    if before is None:
+        told = findings.notes if {"height", "width"} & parameters.model_fields_set else findings.warnings
+        told += squeezed(headers, samples, height=height, width=width)
     findings.notes += shrunk(headers, samples, height=height, width=width)
     if parameters.encounter_gap is None:
         findings.notes += told_bursts(samples, pictures)

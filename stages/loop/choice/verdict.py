@@ -284,9 +284,8 @@ def _clusters_line(chosen: StageMeasures) -> str:
     if chosen.ends_run and chosen.n_clusters != fewest:
         number = f"the {chosen.n_clusters} clusters are those that were asked for, or that what is known left"
     elif chosen.ends_run:
-        large = (
-            f" mostly too large where clusters overlap, by up to {TOO_LARGE} times:" if score < FAIR_SILHOUETTE else ""
-        )
+        large = f" mostly too large where clusters overlap, by up to {TOO_LARGE} times, and"
+        large = f"{large} too small where most have one or two pictures, by half:" if score < FAIR_SILHOUETTE else ""
         number = (
             f"this is a guess, among the numbers that were looked at, and no count of identities:{large} "
             "give `n_clusters` if you know about how many there are"

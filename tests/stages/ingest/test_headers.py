@@ -74,6 +74,7 @@ def test_whole_photographs_that_are_shrunk_a_lot_are_told_and_cut_out_or_boxed_o
     (told,) = told_shrunk(tmp_path, whole, side=12)
     assert told.startswith("pictures are shrunk 10 times in each direction")
     assert told_shrunk(tmp_path, whole, side=16) == []
+    assert told_shrunk(tmp_path, table(["0.jpg"]), side=12) == []
     box = np.tile([5.0, 5, 40, 40], (10, 1))
     assert told_shrunk(tmp_path, replace(whole, box=box, is_relative=np.zeros(10, dtype=bool)), side=12) == []
     cut_out = pictures(tmp_path, *((160, 120 + n) for n in range(10)))

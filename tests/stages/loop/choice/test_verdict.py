@@ -122,7 +122,10 @@ def test_features_that_began_without_telling_anything_apart_are_called_so() -> N
 def test_the_number_found_is_said_to_be_mostly_too_large_where_clusters_overlap() -> None:
     found, clear = (replace(stage(10, score, NAN, NAN, 0.4), ends_run=True, n_clusters=51) for score in (0.3, 0.6))
     told = "a guess, among the numbers that were looked at, and no count of identities:"
-    assert f"{told} mostly too large where clusters overlap, by up to 7 times: give" in judged([found]).line
+    wrong = (
+        "mostly too large where clusters overlap, by up to 7 times, and too small where most have one or two pictures"
+    )
+    assert f"{told} {wrong}, by half: give" in judged([found]).line
     assert f"{told} give" in judged([clear]).line
     asked = judged([replace(found, n_clusters=30)]).line
     assert "the 30 clusters are those that were asked for, or that what is known left." in asked
