@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,9 +93,9 @@ def ingest(
         findings.tell(context.reporter)
         return Made("up to date", "dataset", 0, before, before.version, {}, notes=tuple(kept.told))
     leaks = find_leaks(images.samples, images.digests)
-    _look_at(images, findings, leaks)
+    said_before = _look_at(images, findings, leaks, () if before is None else before.manifest.notes)
     findings.tell(context.reporter)
-    remarks = tuple(kept.warned)
+    remarks = (*kept.warned, *said_before)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
     seen: list[Kinds] = []
@@ -247,18 +248,23 @@ def _samples(
     return by_time(samples, pictures, gap=parameters.encounter_gap, findings=findings, where_possible=is_kept)
 
 
-def _look_at(images: _Images, findings: Findings, leaks: dict[str, int]) -> None:
-    """Add to `findings` what there is to say of all samples: missing values, leaks, copies and files left out."""
+def _look_at(images: _Images, findings: Findings, leaks: dict[str, int], notes: Sequence[str]) -> list[str]:
+    """Add to `findings` what there is to say of all samples: missing values, leaks, copies and files left out.
+
+    Warnings of all samples that are in the `notes` of the dataset before are not said again, but returned.
+    """
     samples = images.samples
     if missing := ", ".join(f"{column} {n}" for column, n in findings.missing.items() if n):
         findings.notes.append(f"missing values: {missing} of {len(samples.path)} images")
     named, copies = repeated_pictures(samples, images.path, images.digests)
-    findings.warnings += [LEAKS[kind].format(n=f"{n}{named.get(kind, '')}") for kind, n in leaks.items()]
-    findings.warnings += filter(None, [copies, one_camera(samples)])
+    told = [LEAKS[kind].format(n=f"{n}{named.get(kind, '')}") for kind, n in leaks.items()]
+    told += filter(None, [copies, one_camera(samples)])
+    findings.warnings += [line for line in told if line not in notes]
     others = findings.left_out or Counter()
     is_harmless = others.keys() <= HARMLESS
     (findings.notes if is_harmless else findings.warnings).extend(told_left_out(others, findings.left_out_in))
     findings.notes += told_queries(samples)
+    return [line for line in told if line in notes]
 
 
 def _box_counts(findings: Findings, written: Written) -> dict[str, int]:

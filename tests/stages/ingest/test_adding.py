@@ -101,6 +101,23 @@ def test_the_same_folder_with_more_in_it_keeps_its_paths(tmp_path: Path, decoded
     assert ingested(tmp_path / "run", folder, add=True).status == "up to date"
 
 
+def test_copies_that_were_told_are_not_told_again(tmp_path: Path) -> None:
+    def told(*names: str) -> list[str]:
+        draw(folder, [names[0]], seed=ord(names[0][0]))
+        for name in names[1:]:
+            shutil.copy(folder / names[0], folder / name)
+        said: list[str] = []
+        reporter = Mock(wraps=SILENT, warn=said.append)
+        made = ingested(run, folder, add=run.exists(), context=Context(reporter=reporter))
+        assert any("byte for byte" in note for note in dataset_of(made).manifest.notes)
+        return [line.partition(", the")[0] for line in said]
+
+    run, folder = tmp_path / "run", tmp_path / "photos"
+    copies = "pictures that are there before, byte for byte"
+    assert [told("a.png", "b.png"), told("c.png"), told("d.png")] == [[f"{copies}: 1"], [], []]
+    assert told("e.png", "f.png") == [f"{copies}: 2"]
+
+
 def test_paths_of_added_pictures_start_where_the_others_lie_now(tmp_path: Path) -> None:
     here = tmp_path / "here"
     draw(here / "day1", ["1.png", "2.png"], seed=0)
