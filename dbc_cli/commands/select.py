@@ -34,7 +34,7 @@ def select(given: Given) -> None:
 
     Below the table each rule is explained in a line.
     """
-    from stages.loop.choice.choose import choose, default_rule, reason
+    from stages.loop.choice.choose import choose, default_rule, reason, told_left_out
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
 
@@ -49,13 +49,20 @@ def select(given: Given) -> None:
     judged = judge(run, measures)
     given.remember(only_read=True)
     rows = stage_rows(measures)
-    why = reason(measures, rule=rule)
+    why, left_out = reason(measures, rule=rule), told_left_out(measures, rule=rule)
     for warning in () if judged is None else judged.warnings:
         RichReporter().warn(warning)
     if given.flag("json"):
         told = {} if judged is None else verdict_fields(judged)
         by_rule = {name: json_stage(stage) for name, stage in chosen.items()}
-        fields = {"run": given.run.as_posix(), **told, "rule": rule, "chosen": by_rule[rule], "reason": why}
+        fields = {
+            "run": given.run.as_posix(),
+            **told,
+            "rule": rule,
+            "chosen": by_rule[rule],
+            "reason": why,
+            "left_out": left_out,
+        }
         given.print_json({**fields, "by_rule": by_rule, "stages": rows})
         return
     scored = [name for name in chosen if name == rule or any(row[name] is not None for row in rows)]
@@ -63,6 +70,8 @@ def select(given: Given) -> None:
     for name, about in all_rules().items():
         print_text(f"{name}: {about.description if name in scored else 'has no scores here'}")
     print_text(f"chosen without identities: {why}")
+    if left_out and (judged is None or left_out not in judged.line):
+        print_text(left_out)
     if judged is not None:
         print_text(in_flags(judged.line))
 

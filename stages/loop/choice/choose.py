@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,6 +65,20 @@ def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str
     if place < len(measures) - 1 or measures[place].ends_run:
         return told
     return f"{told}; it is the last stage made, so later ones might be better"
+
+
+def told_left_out(measures: Sequence[StageMeasures], *, rule: str, above: float = -math.inf) -> str:
+    """The stages that `rule` leaves out, with a score `above` that, in a sentence; '' if there are none."""
+    left_out = _rule(rule).left_out
+    by_reason: dict[str, dict[str, str]] = {}
+    for stage, score, why in left_out(measures) if measures and left_out is not None else ():
+        if score > above:
+            by_reason.setdefault(why, {})[stage_label(stage)] = f"{score:.3f}"
+    told = [
+        f"stage{'s' * (len(found) > 1)} {', '.join(found)} ({rule} {', '.join(found.values())}), where {why}"
+        for why, found in by_reason.items()
+    ]
+    return f"Left out: {'; '.join(told)}." if told else ""
 
 
 def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str | None = None) -> bool:

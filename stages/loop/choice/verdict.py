@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from schemas.choices import CameraUse
 from schemas.stage_names import INIT_STAGE, stage_label
-from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores
+from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores, told_left_out
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import (
     CLEARLY,
@@ -109,6 +109,8 @@ def verdict(
         is_taken = helped or not doubt
         known = _by_known_identities(mean_average_precision or {}, first.stage, stage, n_queries, is_taken=is_taken)
         lines.insert(0, _line(measures, rule, stage, helped=helped, doubt=doubt, known=known))
+        # those that would have been chosen, if they were not left out
+        lines.insert(1, told_left_out(measures, rule=rule, above=_score(measures, rule, stage)))
         helped = None if doubt else helped
     elif first.stage == INIT_STAGE and not is_trained:
         lines.insert(0, "No stage was trained, so all have the features of stage init.")
@@ -122,7 +124,7 @@ def verdict(
     trust = _hardly(first, clustered) or trust
     if labelled > MOST_LABELLED:
         trust = "as far as the labels that say them; how well features tell these apart is the last line of dbc assign"
-    return Verdict(chosen, helped, " ".join(lines), told, trust, shown)
+    return Verdict(chosen, helped, " ".join(filter(None, lines)), told, trust, shown)
 
 
 def last_of_schedule(measures: Sequence[StageMeasures]) -> StageMeasures:

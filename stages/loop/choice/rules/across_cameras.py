@@ -9,12 +9,14 @@ are about as good, the newest are taken: in 21 runs these had a mAP of 0.576 in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from schemas.stage_names import stage_label
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import Rule, most_separate, newest_near_best, of_features, values
+from stages.loop.choice.rule import Rule, most_separate, newest_near_best, of_features
 from stages.typing import Float64Array
 
 KEPT_MIXING = 0.95
@@ -31,9 +33,23 @@ NEARLY = 0.95
 
 
 def _score(measures: Sequence[StageMeasures]) -> Float64Array:
-    mixing = values(measures, "camera_mixing")
-    is_kept = (mixing >= KEPT_MIXING * min(1.0, mixing[0])) & ~np.array([stage.is_over_merged for stage in measures])
+    is_kept = [not (_keeps_to_camera(measures[0], stage) or stage.is_over_merged) for stage in measures]
     return np.where(is_kept, of_features(measures, "across_cameras"), np.nan)
+
+
+def _keeps_to_camera(first: StageMeasures, stage: StageMeasures) -> bool:
+    return not stage.camera_mixing >= KEPT_MIXING * min(1.0, first.camera_mixing)
+
+
+def _left_out(measures: Sequence[StageMeasures]) -> list[tuple[int, float, str]]:
+    first, found = measures[0], []
+    for measured, score in zip(measures, of_features(measures, "across_cameras").tolist(), strict=True):
+        if _keeps_to_camera(first, measured):
+            label = stage_label(first.stage)
+            found.append((measured.stage, score, f"near neighbours keep to one camera more than at stage {label}"))
+        elif measured.is_over_merged:
+            found.append((measured.stage, score, "features are best in more than twice as many clusters"))
+    return [each for each in found if not math.isnan(each[1])]
 
 
 def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
@@ -52,5 +68,6 @@ RULE = Rule(
     score=_score,
     choose=_choose,
     relative_error=RELATIVE_ERROR,
+    left_out=_left_out,
     precedence=1,
 )

@@ -10,10 +10,11 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from stages.errors import UsageError
-from stages.loop.choice.choose import choose, choose_clusters, default_rule, is_enough, reason, scores
+from stages.loop.choice.choose import choose, choose_clusters, default_rule, is_enough, reason, scores, told_left_out
 from stages.loop.choice.measures import StageMeasures, measure
 from stages.loop.choice.rule import all_rules, standard_error
 from stages.loop.choice.rules import rule_names
+from stages.loop.choice.verdict import verdict
 from stages.merge import initial_labels
 from tests.reference.published import merge_stage
 
@@ -208,6 +209,26 @@ def test_features_that_keep_to_their_camera_are_not_chosen_however_well_they_sep
     assert choose([replace(first, camera_mixing=1.1), *above_chance]) == 2
     good = stages(separation=[0.26, 0.30], across_cameras=[0.118, 0.160], camera_mixing=[0.5, 0.465])
     assert choose([first, *good]) == 2
+
+
+def test_stages_that_are_left_out_are_named_with_what_they_would_score() -> None:
+    """Seen with people whom cameras took twice: nobody learned that stages with larger scores were left out."""
+    first = replace(starting(0.137, 0.1, across_cameras=0.017, camera_mixing=0.93), n_clusters=400)
+    trained = stages(across_cameras=[0.019, 0.021, 0.027, 0.025], camera_mixing=[0.925, 0.833, 0.848, 0.96])
+    measures = [first, *trained[:3], replace(trained[3], n_clusters=40, best_clusters=133)]
+    told = "where features are best in more than twice as many clusters."
+    assert told_left_out(measures, rule="across-cameras") == (
+        "Left out: stages 2, 3 (across-cameras 0.021, 0.027), where near neighbours keep to one camera more than at stage "
+        f"init; stage 4 (across-cameras 0.025), {told}"
+    )
+    assert told_left_out(measures, rule="across-cameras", above=0.026) == (
+        "Left out: stage 3 (across-cameras 0.027), where near neighbours keep to one camera more than at stage init."
+    )
+    assert not told_left_out(measures, rule="separation") + told_left_out([], rule="across-cameras")
+    found = verdict(measures)
+    assert found is not None
+    assert " Left out: stages 2, 3 (across-cameras 0.021, 0.027), where near" in found.line
+    assert f"{told} The number of clusters" in found.line
 
 
 def test_an_unknown_rule_is_named() -> None:
