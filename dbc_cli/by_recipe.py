@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ from stages.errors import UsageError
 if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
     from stages.constraints.stage import AskedConstraints
+    from stages.loop.plan import Plan
     from stages.runs.run_directory import RunDirectory
 
 
@@ -27,20 +28,23 @@ def initial_by_recipe(given: Given) -> dict[str, Any]:
     return {**network_of(given.get("recipe", DEFAULT_RECIPE)), **initial_fields(given, SEED)}
 
 
-def try_initial(given: Given, *initials: Mapping[str, Any]) -> None:
-    """Before a dry run ends at an initial model that is still to be made: refuse one of `initials` that cannot be, as a
-    missing file of weights. Where none of its flags is given nothing is looked at: torch takes seconds to import.
+def try_initial(given: Given, *plans: Plan) -> None:
+    """Before a dry run ends at an initial model that is still to be made: refuse one of `plans` for which it cannot be, as a
+    missing file of weights, or has no part that is to be frozen. Where none of its flags is given nothing is looked at:
+    torch takes seconds to import.
     """
     from stages.nn.initial_agreement import new_initial
 
     run = given.run_directory
-    if not given.fields_of(INITIAL) or run.versions("model", INIT_STAGE):
+    if run.versions("model", INIT_STAGE) or not (given.fields_of(INITIAL) or given["freeze_through"]):
         return
+    from stages.train.freeze import require_part
+
     tried: list[dict[str, Any]] = []
-    for initial in initials:
-        if (asked := {name: value for name, value in initial.items() if name != "seed"}) not in tried:
+    for plan in plans:
+        if (asked := {name: value for name, value in plan.initial.items() if name != "seed"}) not in tried:
             tried.append(asked)
-            new_initial(run, asked, given.context())
+            require_part(new_initial(run, asked, given.context()), plan.train.get("freeze_through"))
 
 
 def tell_of_another_pooling(given: Given) -> None:

@@ -252,7 +252,7 @@ def show_plan(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     _require_outputs(given, pictures)
     for cell in cells:
         check_plan(given.run_directory, cell.plan)
-    try_initial(given, *(cell.plan.initial for cell in cells))
+    try_initial(given, *(cell.plan for cell in cells))
     places = [(given.run / cell.name).as_posix() for cell in cells]
     if given.flag("json"):
         given.print_json({"run": given.run.as_posix(), "would_run": places})

@@ -233,7 +233,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     given.remember()
     if is_dry and not run.versions("model", INIT_STAGE):
         # all that follows needs it
-        try_initial(given, plan.initial)
+        try_initial(given, plan)
         show_rows(given, [], would_create="model of stage init")
         return
     from stages.loop.run_stages import run_stages

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.parameters import MergeParameters
-from schemas.stage_names import stage_label
+from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import UsageError
 from stages.loop.choice.choose import choose
 from stages.loop.choice.measures import StageMeasures
@@ -99,7 +99,8 @@ def asked_merge(
     newest = run.newest_up_to("features", from_stage)
     of = from_stage if newest is None else features_manifest(newest).summary.stage
     if is_chosen and of > 0:
-        told += f"; dbc merge --n-clusters {n_clusters} --from-stage init merges those of before training, to compare"
+        first = "" if INIT_STAGE in run.stages("features") else "dbc extract --stage init && "
+        told += f"; {first}dbc merge --n-clusters {n_clusters} --from-stage init merges those of before training, to compare"
     context.reporter.note(
         f"merging the features of stage {stage_label(of)} to {n_clusters} clusters, as stage {stage}{told}"
     )

@@ -22,6 +22,7 @@ from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
 from stages.runs.next_stage import last_merge_stage
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
+from stages.train.freeze import require_part
 from stages.train.stage import train
 
 
@@ -184,10 +185,16 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
     )
     after: list[Step] = [extract_step, evaluate_step]
     if stage == INIT_STAGE:
-        return [partial(initial_model, overrides=plan.initial, context=context.without_force()), *after]
+        return [partial(_initial, plan=plan, context=context), *after]
     if plan.merge_only:
         return [merge_step, evaluate_step]
     return [train_step, *after] if stage == 0 else [merge_step, train_step, *after]
+
+
+def _initial(run: RunDirectory, *, plan: Plan, context: Context) -> Made:
+    made = initial_model(run, plan.initial, context=context.without_force())
+    require_part(made, plan.train.get("freeze_through") if plan.trains and not plan.merge_only else None)
+    return made
 
 
 def _last_steps(plan: Plan, asked: LastMerge, stage: int, context: Context) -> list[Step]:

@@ -15,6 +15,7 @@ from stages.runs.run_directory import (
     clusters_manifest,
     dataset_manifest,
     features_manifest,
+    made_by,
     model_manifest,
 )
 from stages.runs.source_names import samples_are
@@ -57,7 +58,9 @@ def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifa
     merged = clusters_manifest(run.require("clusters", stage)) if has_others else None
     features = run.newest_up_to("features", stage if merged is None else merged.summary.features_stage)
     if features is None:
-        raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: dbc extract")
+        model = run.newest_up_to("model", stage)
+        made = made_by("features", INIT_STAGE if model is None else model_manifest(model).summary.stage)
+        raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: {made}")
     found = features_manifest(features).summary.stage
     is_meant = (
         merged is not None

@@ -5,9 +5,23 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from schemas.parameters import InitParameters
 from stages.errors import UsageError
-from stages.nn.model.network import ReidModel
-from stages.train.recipes import HALF
+from stages.nn.model.network import ReidModel, build_model
+from stages.runs.making import Made
+from stages.runs.run_directory import model_manifest
+from stages.train.recipes import HALF, NOTHING
+
+
+def require_part(made: Made, name: str | None) -> None:
+    """Raise UsageError unless the network `made`, or that would be, has the part `name` that training is to freeze.
+
+    Training would say so, but stages later, or never in a dry run.
+    """
+    if name not in (None, HALF, NOTHING):
+        found = made.artifact
+        initial = InitParameters(**made.parameters) if found is None else model_manifest(found).initial
+        _module_named(build_model(initial).backbone, name)
 
 
 def freeze_through(model: ReidModel, name: str) -> None:

@@ -44,7 +44,7 @@ class Health:
                 f"training: loss {self.last_loss:.3f} is as high as that of guessing, ln {math.exp(self.guessed):.0f} = "
                 f"{self.guessed:.3f}; later stages, of fewer clusters, may still learn; if the last does not, try another "
                 "`learning_rate` or `recipe`, more `epochs`, which is for every stage, or merge what was there before it: "
-                "dbc merge --n-clusters auto --from-stage init"
+                "dbc extract --stage init && dbc merge --n-clusters auto --from-stage init"
             )
         if self.feature_spread is not None and self.feature_spread < LEAST_SPREAD:
             lines.append(

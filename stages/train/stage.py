@@ -73,6 +73,7 @@ def train(
     if before.artifact is None:
         return before
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact, n_joined)
+    _try_freezing(before, parameters, context)
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     if before.stage == INIT_STAGE:
         tell_of_another_seed(before.artifact, parameters.seed, context.reporter)
@@ -145,6 +146,14 @@ def _tell_of_other_features(run: RunDirectory, clusters: Artifact, reporter: Rep
     parent = parent_of(clusters, "features")
     if parent is not None and "clusters" not in run.pinned:
         tell_of_another_model(run, run.resolve(parent), reporter)
+
+
+def _try_freezing(before: Made, parameters: TrainParameters, context: Context) -> None:
+    """In a dry run, UsageError if training would freeze a part that the network lacks."""
+    if context.dry_run and parameters.epochs and parameters.freeze_through:
+        from stages.train.freeze import require_part  # with torch
+
+        require_part(before, parameters.freeze_through)
 
 
 def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, reporter: Reporter) -> None:

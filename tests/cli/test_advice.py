@@ -37,7 +37,7 @@ def wrong(text: str) -> Iterator[str]:
     for name, value in re.findall(r"`([a-z_]+)='?([^`'{}]+)'?`", text):
         if CHOICES_OF.get(name) and value not in CHOICES_OF[name] | {"None"}:
             yield f"{name}={value}"
-    for command, rest in re.findall(r"\bdbc ([a-z]+)((?: [^ ;,:)]+)*)", text):
+    for command, rest in re.findall(r"\bdbc ([a-z]+)((?: [^ ;,:)&]+)*)", text):
         if command in OPTIONS_OF:
             yield from (
                 f"dbc {command} {flag}" for flag in re.findall(r"--[a-z-]+", rest) if flag not in OPTIONS_OF[command]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stages.runs.run_directory import RunDirectory, model_manifest
-from tests.cli.conftest import Dbc
+from tests.cli.conftest import NETWORK, Dbc
 
 SHORT = ["--stage", "0", "--epochs", "1", "--batch-size", "4", "--json"]
 OPTIONS = [
@@ -43,6 +44,18 @@ def test_a_value_that_does_not_fit_is_one_line(dbc: Dbc, run: Path, flags: list[
     assert result.status == 2
     assert result.line.startswith(f"dbc train: {told}")
     assert not (run / "stage-00").exists()
+
+
+def test_a_part_that_the_network_lacks_is_told_before_any_stage_is_made(dbc: Dbc, run: Path) -> None:
+    part = ["--freeze-through", "layer9", "--run", run]
+    for command in (["train", "--stage", "0", "--dry-run"], ["run", "--dry-run"], ["run"]):
+        result = dbc(*command, *part)
+        assert result.status == 2
+        assert f"dbc {command[0]}: --freeze-through must be 'half' or a part of the backbone (" in result.line
+    shutil.rmtree(run / "stage-init")
+    for command in (["run"], ["sweep", "--seed", "0,1"]):
+        assert "got 'layer9'" in dbc(*command, "--dry-run", *NETWORK, *part).line
+    assert sorted(path.name for path in run.glob("stage-*")) == []
 
 
 def test_every_option_beside_the_published_schedule_is_recorded(dbc: Dbc, run: Path) -> None:

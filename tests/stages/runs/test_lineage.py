@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from test_making import Warned
 from test_run_directory import EXECUTION, dataset, features, made
 
 from schemas.manifest import ModelManifest
 from schemas.parameters import InitParameters
+from schemas.stage_names import stage_label
 from schemas.summaries import ModelSummary
+from stages.errors import DbcError
 from stages.runs.context import Context
 from stages.runs.lineage import newest_features
 from stages.runs.making import Computed, Request, make_artifact
@@ -38,6 +41,16 @@ def test_features_of_another_model_than_is_taken_are_warned_of(tmp_path: Path) -
         "the features of stage 2 (v1) come from another model than v2 of that stage; dbc extract --stage 2 makes those of "
         "this one"
     ]
+
+
+def test_a_stage_before_all_features_names_the_extraction_that_makes_them(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    root = dataset(run, 0)
+    features(run, 1, 0.0, root, model(run, 1, 0, root))
+    for found in (-1, 0):
+        model(run, found, found + 1, root)
+        with pytest.raises(DbcError, match=f"make them with: dbc extract --stage {stage_label(found)}$"):
+            newest_features(run, 0, Warned())
 
 
 def test_features_that_were_forgotten_are_warned_of_and_those_of_untrained_stages_are_not(tmp_path: Path) -> None:

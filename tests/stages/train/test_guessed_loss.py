@@ -32,4 +32,4 @@ def test_guessing_is_among_all_that_the_loss_knows(given: dict, n_clusters: int,
 
 def test_what_learned_nothing_is_told_what_to_try_and_what_there_was_before() -> None:
     (told,) = Health(guessed=math.log(8), last_loss=2.1, feature_spread=0.5).warnings()
-    assert told.endswith("or merge what was there before it: dbc merge --n-clusters auto --from-stage init")
+    assert told.endswith("before it: dbc extract --stage init && dbc merge --n-clusters auto --from-stage init")
