@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from stages.loop.plan import Plan
     from stages.runs.run_directory import RunDirectory
 
+COMPARES = (
+    "criterion",
+    "lambda_",
+    "metric",
+    "intra_normalizer",
+    "k1",
+    "k2",
+    "whiten",
+    "camera",
+    "camera_weight",
+)
+"""What says how two clusters are compared."""
+
 
 def initial_by_recipe(given: Given) -> dict[str, Any]:
     """The fields of `InitParameters` that are given, and those of the recipe."""
@@ -70,9 +83,20 @@ def merge_parameters(given: Given) -> MergeParameters:
     n_clusters = asked_n_clusters(given)
     # of merges it is for the last ones of a run
     values["n_clusters"] = n_clusters if values["clusterer"] == "pul" and isinstance(n_clusters, int) else None
-    if recipe == DEFAULT_RECIPE and values["clusterer"] == "dbc" and given["merge_percent"] is None:
+    merges = values["clusterer"] == "dbc" and values["start"] != "reviewed"
+    if recipe == DEFAULT_RECIPE and merges and given["merge_percent"] is None:
         values["merge_percent"] = _at_least_one_merge(given, values["merge_percent"])
     return parse(MergeParameters, values)
+
+
+def as_made_before(given: Given, parameters: MergeParameters, made_as: MergeParameters) -> MergeParameters:
+    """`parameters` of a correction, which compares as the clusters were `made_as` but for what this command names."""
+    others = (
+        given["recipe"] is not None and "recipe" not in given.configured,
+        given["criterion"] not in (None, made_as.criterion),
+    )
+    kept = () if any(others) else (name for name in COMPARES if given[name] is None)
+    return parameters.model_copy(update={name: getattr(made_as, name) for name in ("merge_percent", *kept)})
 
 
 def _at_least_one_merge(given: Given, merge_percent: float) -> float:
@@ -143,15 +167,16 @@ def tell_of_another_extraction(given: Given) -> None:
 def tell_of_another_merge(given: Given, run: RunDirectory, stage: int, parameters: MergeParameters) -> None:
     """A note if `stage`, or the one before it, has clusters that were made otherwise than by `parameters`.
 
-    A merge that ends the run may end it with another number than the one before.
+    A merge that ends the run may end it with another number than the one before. A correction compares anew, and no more.
     """
     from stages.runs.lineage import before_review
     from stages.runs.run_directory import clusters_manifest
 
     there = run.stages("clusters")
     unread = ("n_clusters", "merge_percent") if parameters.ends_run else ()
-    compared = [name for name in type(parameters).model_fields if name not in unread]
-    for before in (stage, stage - 1) if parameters.start != "reviewed" else ():
+    reviewed = parameters.start == "reviewed"
+    compared = COMPARES if reviewed else [name for name in type(parameters).model_fields if name not in unread]
+    for before in (stage,) if reviewed else (stage, stage - 1):
         made_as = clusters_manifest(before_review(run, before)).parameters if before in there else parameters
         differing = [name for name in compared if getattr(made_as, name) != getattr(parameters, name)]
         names = [name for name in differing if any(is_read(name, dict(each)) for each in (made_as, parameters))]

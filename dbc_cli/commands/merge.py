@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dbc_cli.by_recipe import (
+    as_made_before,
     asked_constraints,
     asked_n_clusters,
     merge_parameters,
@@ -52,6 +53,7 @@ def merge(given: Given) -> None:
     from stages.export.which_stage import stage_to_show
     from stages.loop.last_clusters import asked_merge
     from stages.merge.stage import merge as run_merge
+    from stages.runs.lineage import before_review
     from stages.runs.next_stage import next_merge
     from stages.runs.run_directory import clusters_manifest
 
@@ -61,15 +63,18 @@ def merge(given: Given) -> None:
             f"--clusters {given['pin_clusters']} needs --start previous, got --start singletons, which reads no clusters; "
             "change one of them"
         )
-    tell_of_idle(given, dict(parameters))
-    tell_of_another_recipe(given)
-    tell_of_another_extraction(given)
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
-        tell_of_unused(given, {"n_clusters": "merges, and --start reviewed makes none"})
+        unread = {"n_clusters", "merge_percent"} - given.configured
+        tell_of_unused(given, dict.fromkeys(sorted(unread), "merges, and --start reviewed makes none"))
         run = given.clustered_run
         # those that dbc review shows
         stage = stage_to_show(run, stage, given.reporter)
+        parameters = as_made_before(given, parameters, clusters_manifest(before_review(run, stage)).parameters)
+    else:
+        tell_of_another_recipe(given)
+    tell_of_idle(given, dict(parameters))
+    tell_of_another_extraction(given)
     # in config.toml it is for the end of dbc run, and not for each merge of a loop
     asked = None if "n_clusters" in given.configured else asked_n_clusters(given)
     if asked is not None and asked != "schedule" and parameters.clusterer == "dbc" and parameters.start != "reviewed":

@@ -34,6 +34,7 @@ def select(given: Given) -> None:
 
     Below the table each rule is explained in a line.
     """
+    from stages.export.which_stage import taken_unasked
     from stages.loop.choice.choose import choose, default_rule, reason, told_left_out
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
@@ -47,6 +48,9 @@ def select(given: Given) -> None:
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
     judged = judge(run, measures)
+    last = taken_unasked(run, [stage for stage in stages if stage > 0])
+    if last is not None and last[0] != chosen[rule]:
+        given.note(f"export, report and others take stage {last[0]}, {last[1]}; `stage` names another")
     given.remember(only_read=True)
     rows = stage_rows(measures)
     why, left_out = reason(measures, rule=rule), told_left_out(measures, rule=rule)

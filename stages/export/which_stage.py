@@ -30,15 +30,10 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
     merged = clusters_now(run, reporter)
     if len(merged) == 1:
         return merged[0]
-    stage, made_as = _made_last(run, merged)
-    if made_as.start == "reviewed":
-        reporter.note(f"stage {stage} is taken, whose clusters were corrected by answers; another with `stage`")
-        return stage
-    if made_as.ends_run:
-        reporter.note(
-            f"stage {stage} is taken, which ends the run with {made_as.n_clusters} clusters; another with `stage`"
-        )
-        return stage
+    last = taken_unasked(run, merged)
+    if last is not None:
+        reporter.note(f"stage {last[0]} is taken, {last[1]}; another with `stage`")
+        return last[0]
     measures = measured(run, Compared(reporter=reporter))
     chosen, best = choose_clusters(measures), choose(measures)
     if chosen is None:
@@ -49,6 +44,14 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
         told = f"stage {chosen} is taken, the best with clusters: dbc select chooses stage {stage_label(best)}, before a merge"
     reporter.note(f"{told}; another with `stage`")
     return merged[-1] if chosen is None else chosen
+
+
+def taken_unasked(run: RunDirectory, merged: Sequence[int]) -> tuple[int, str] | None:
+    """The stage of the clusters made last, of those `merged`, if commands take them whatever stage is chosen, and why."""
+    stage, made_as = _made_last(run, merged)
+    if made_as.start == "reviewed":
+        return stage, "whose clusters were corrected by answers"
+    return (stage, f"which ends the run with {made_as.n_clusters} clusters") if made_as.ends_run else None
 
 
 def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:

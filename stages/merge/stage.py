@@ -40,7 +40,7 @@ from stages.merge.schedule import (
     stage_merges,
 )
 from stages.merge.selection.links import Constraints
-from stages.processes import together
+from stages.processes import Processes, together
 from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import (
@@ -48,6 +48,7 @@ from stages.runs.lineage import (
     broken_chain,
     dataset_of,
     newest_features,
+    parent_of,
     require_same_dataset,
     tell_of_chain,
 )
@@ -56,7 +57,7 @@ from stages.runs.next_stage import next_merge, numbered, require_call
 from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
 from stages.runs.store import Artifact, Writer, open_artifact
 from stages.samples import TRAIN
-from stages.typing import Float64Array, Int64Array
+from stages.typing import Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ def merge(
 ) -> Made:
     """Make the clusters of `stage` (default: the next), or find them up to date.
 
-    Features, and with `start` 'previous' clusters, are those of `from_stage` (default: the stage before); where that was never
-    extracted, features are the newest before it.
+    Features, and with `start` 'previous' clusters, are those of `from_stage` (default: the stage before, and for a correction
+    that whose features the clusters were made from); where that was never extracted, features are the newest before it.
+    Clusters that were made with all that is known are not corrected.
     The `constraints` that are asked for, by default those of the run, become an artifact and a parent if there are any; a dry
     run may end with them. Raises UsageError if there are no more clusters than `n_clusters` or `from_stage` comes later,
     DbcError where a parent is missing or they do not belong together, and what `make_constraints` and `merge_stage` raise.
@@ -99,7 +101,7 @@ def merge(
     if stage is None:
         stage = max(run.stages("clusters"), default=1) if reviewed else next_merge(run)
     stage = numbered(stage, command="dbc merge", first=1)
-    before = _stage_before(stage, from_stage, parameters)
+    before = _stage_before(run, stage, from_stage, parameters)
     warned = Keeping(context.reporter)
     features = newest_features(run, before, warned)
     dataset = dataset_of(run, features)
@@ -112,6 +114,8 @@ def merge(
     if told is not None and told.artifact is None:
         return told
     known = None if told is None else told.artifact
+    if reviewed and (kept := _kept(run, stage, known, context.reporter)) is not None:
+        return kept
     tell_of_chain(run, features, previous, warned)
     device = context.own_device
     namespace_for(device)
@@ -151,19 +155,8 @@ def merge(
             _tell_fewer(result, n_merges, parameters.n_clusters, inputs.known.labels, context.reporter)
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
-            n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
-            task = Task(
-                inputs.prepared.rows,
-                parameters,
-                max(1, n_clusters),
-                context.memory_limit,
-                processes,
-                stage=stage,
-                known=inputs.known.labels,
-                camid=dataset.read("camid")[dataset.read("split") == TRAIN],
-            )
-            result = cluster_as(task)
-            _tell_trivial(result, parameters, context.reporter)
+            camid = dataset.read("camid")[dataset.read("split") == TRAIN]
+            result = _clustered(inputs, parameters, camid, processes, stage=stage, context=context)
             linkage = empty_linkage()
         _write(writer, result, linkage)
         finding = inputs.prepared.finding
@@ -178,13 +171,28 @@ def merge(
     return _tell_of_corrected(run, make_artifact(run, request, compute, context=context, shared=True), context.reporter)
 
 
-def _stage_before(stage: int, from_stage: int | None, parameters: MergeParameters) -> int:
+def _stage_before(run: RunDirectory, stage: int, from_stage: int | None, parameters: MergeParameters) -> int:
     """The stage whose features the merges of `stage` compare, and whose clusters they may go on from."""
     if parameters.start == "reviewed" and parameters.n_clusters is not None:
         raise UsageError("`n_clusters` is for merges, and `start='reviewed'` makes none; leave one of them out")
     if from_stage is not None and from_stage >= stage:
         raise UsageError(f"`from_stage` must come before `stage`, {stage}, got {stage_label(from_stage)}")
+    if from_stage is None and parameters.start == "reviewed":
+        return clusters_manifest(before_review(run, stage)).summary.features_stage
     return stage - 1 if from_stage is None else from_stage
+
+
+def _kept(run: RunDirectory, stage: int, known: Artifact | None, reporter: Reporter) -> Made | None:
+    """The clusters of `stage`, with a note, if merges made them with the constraints `known`, or none; else None."""
+    clusters = run.require("clusters", stage)
+    before, made_as = parent_of(clusters, "constraints"), clusters_manifest(clusters).parameters
+    is_same = before is None if known is None else before is not None and before.id == known.manifest.id
+    if not is_same or made_as.start == "reviewed" or (known is not None and made_as.clusterer != "dbc"):
+        return None
+    why = "there are no answers" if known is None else "they were made with all that is known"
+    reporter.note(f"{why}, so clusters stay as they are; dbc review asks for answers")
+    parameters = made_as.model_dump(mode="json", by_alias=True)
+    return Made("up to date", "clusters", stage, clusters, clusters.version, parameters)
 
 
 def _previous(run: RunDirectory, stage: int, before: int, parameters: MergeParameters) -> Artifact | None:
@@ -253,7 +261,7 @@ def _tell(inputs: Inputs, parameters: MergeParameters, *, stage: int, reporter: 
     if is_read("k1", dict(parameters)) and parameters.k1 >= n_samples:
         reporter.note(f"`k1={parameters.k1}` is not less than the {n_samples} samples, so all are neighbours")
     if parameters.start == "reviewed" and not len(known.constraints.same) and not len(known.constraints.different):
-        reporter.note("there are no answers, so clusters stay as they are; dbc review asks for some")
+        reporter.note("there are no answers, so clusters are as they were before any; dbc review asks for some")
     if note := known.note(stage=stage):
         reporter.note(note)
 
@@ -340,6 +348,32 @@ def _merge(inputs: Inputs, n_merges: int, merge_by: MergeBy, *, metric: str, rep
         progress = in_thousandths(advance, speed)
         rows, camid, known = inputs.prepared.rows, inputs.prepared.camid, inputs.known.constraints
         return merge_by(rows, inputs.labels, n_merges, camid=camid, progress=progress, constraints=known)
+
+
+def _clustered(
+    inputs: Inputs,
+    parameters: MergeParameters,
+    camid: Int32Array,
+    processes: Processes,
+    *,
+    stage: int,
+    context: Context,
+) -> StageMerges:
+    """The clusters of another method, which is told if it parts or joins nothing."""
+    n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
+    task = Task(
+        inputs.prepared.rows,
+        parameters,
+        max(1, n_clusters),
+        context.memory_limit,
+        processes,
+        stage=stage,
+        known=inputs.known.labels,
+        camid=camid,
+    )
+    result = cluster_as(task)
+    _tell_trivial(result, parameters, context.reporter)
+    return result
 
 
 def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:

@@ -8,6 +8,7 @@ from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import DbcError, UsageError
 from stages.runs.context import Context
 from stages.runs.descent import stages_now
+from stages.runs.lineage import before_review
 from stages.runs.run_directory import RunDirectory, clusters_manifest, require_stage
 
 
@@ -23,7 +24,9 @@ def next_merge(run: RunDirectory) -> int:
 
 def last_merge_stage(run: RunDirectory) -> int:
     """The stage of a merge that ends a run: after every stage that has a model, or clusters that do not end one."""
-    merged = [stage for stage in run.stages("clusters") if not _ends_run(run, stage)]
+    # corrected by answers, they end the run as they did before
+    made_as = {stage: clusters_manifest(before_review(run, stage)).parameters for stage in run.stages("clusters")}
+    merged = [stage for stage, parameters in made_as.items() if not parameters.ends_run]
     return max([*run.stages("model"), *merged, 0]) + 1
 
 

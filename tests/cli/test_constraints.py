@@ -140,7 +140,8 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     assert dbc("merge", "--merge-percent", "0.5", "--run", run).status == 0
     labels, names = labels_of(run), names_of(run)
     nothing = dbc("merge", "--start", "reviewed", "--constraints", "none", "--run", run, "--json")
-    assert (nothing.json["stage"], labels_of(run)) == (1, labels)
+    assert (nothing.json["stage"], nothing.json["version"], labels_of(run)) == (1, 1, labels)
+    assert nothing.json["parameters"]["start"] == "singletons"
     assert "there are no answers, so clusters stay as they are" in nothing.err
     again = dbc("merge", "--stage", "1", "--lambda", "0.2", "--dry-run", "--run", run)
     assert "stage 1 has clusters that were made with --lambda 0.1, --merge-percent 0.5; these are made" in again.err
@@ -169,6 +170,22 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     again = dbc("merge", "--start", "reviewed", "--stage", "1", "--run", run)
     assert "no longer" not in again.err
     assert labels_of(run) == found
+
+
+def test_corrections_compare_as_the_clusters_were_made_and_merge_nothing(dbc: Dbc, run: Path) -> None:
+    merged = dbc("merge", "--merge-percent", "0.5", "--whiten", "0", "--lambda", "0.3", "--run", run, "--json").json
+    labels, names = labels_of(run), names_of(run)
+    a, b = next((i, j) for i in range(16) for j in range(i) if labels[i] == labels[j])
+    write_answers(run / "constraints.csv", [f"{names[a]},{names[b]},different"])
+    reviewed = dbc("merge", "--start", "reviewed", "--merge-percent", "0.4", "--run", run, "--json")
+    assert reviewed.json["parameters"] == merged["parameters"] | {"start": "reviewed"}
+    assert "--merge-percent 0.4 has no effect: it needs merges" in reviewed.err
+    assert "made otherwise" not in reviewed.err
+    other = dbc("merge", "--start", "reviewed", "--whiten", "3", "--dry-run", "--run", run, "--json")
+    assert other.json["parameters"] == merged["parameters"] | {"start": "reviewed", "whiten": 3}
+    assert "stage 1 has clusters that were made with --whiten 0.0; these are made otherwise" in other.err
+    named = dbc("merge", "--start", "reviewed", "--recipe", "tuned", "--dry-run", "--run", run)
+    assert "made with --lambda 0.3, --whiten 0.0; these" in named.err
 
 
 def test_clusters_are_not_measured_by_the_names_that_the_merge_was_told(dbc: Dbc, run: Path) -> None:

@@ -109,13 +109,17 @@ def test_nothing_waits_to_be_trained_on_the_clusters_that_end_a_run(dbc: Dbc, me
     rows = dbc("export", "clusters", "--json").json["clusters"]
     names = [row["path"] for row in rows if row["cluster"] is not None]
     (merged / "constraints.csv").write_text(f"path_a,path_b,answer\n{names[0]},{names[-1]},same\n")
-    assert dbc("merge", "--start", "reviewed").status == 0
+    assert dbc("merge", "--n-clusters", "5", "--from-stage", "init").status == 0
+    assert dbc("merge", "--start", "reviewed", "--json").json["features_stage"] == "init"
     assert "next: dbc export clusters" in dbc("status").out
     assert "has no features" not in dbc("export", "clusters").err
     # corrected by answers they end the run as before
     assert "schedule's number" not in dbc("select").out
-    assert dbc("merge", "--n-clusters", "3").status == 0
+    assert dbc("merge", "--n-clusters", "3", "--json").json["stage"] == 3
     assert "next: dbc export clusters" in dbc("status").out
+    # whatever is chosen
+    told = "export, report and others take stage 3, which ends the run with 3 clusters; --stage names another"
+    assert told in dbc("select", "--rule", "silhouette").err
 
 
 def test_longer_runs_move_the_last_merge_behind_them(dbc: Dbc, merged: Path) -> None:
