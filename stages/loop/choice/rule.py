@@ -62,6 +62,8 @@ class Rule:
         score, the earlier of two.
     relative_error
         Times a score, what `ERROR` is at most of it.
+    least
+        A score below it says nothing.
     left_out
         From the same measures, stages that have no score whatever their features are worth: each stage, what its score would
         be, and why, as the end of a sentence.
@@ -74,6 +76,7 @@ class Rule:
     score: Callable[[Sequence[StageMeasures]], Float64Array]
     choose: Callable[[Sequence[StageMeasures], Float64Array], int] | None = None
     relative_error: float = math.inf
+    least: float = -math.inf
     left_out: Callable[[Sequence[StageMeasures]], Sequence[tuple[int, float, str]]] | None = None
     precedence: int | None = None
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from schemas.stage_names import stage_label
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import Rule, most_separate, newest_near_best, of_features
+from stages.loop.choice.rule import LEAST_ACROSS, Rule, most_separate, newest_near_best, of_features
 from stages.typing import Float64Array
 
 KEPT_MIXING = 0.95
@@ -68,6 +68,7 @@ RULE = Rule(
     score=_score,
     choose=_choose,
     relative_error=RELATIVE_ERROR,
+    least=LEAST_ACROSS,
     left_out=_left_out,
     precedence=1,
 )
