@@ -17,10 +17,12 @@ from stages.output_files import require_writable, write_text
 if TYPE_CHECKING:
     from stages.pages.review import Review
 
+MOST_PAIRS = 100_000
+"""Pairs on a page, at most."""
 REVIEW = (
     Flag("answers", Path, "File of answers that this adds to.", "RUN/constraints.csv", metavar="FILE"),
     Flag("static", Path, "Save a page that gives answers as a download, for another machine.", "", metavar="FILE"),
-    Flag("pairs", int, "Pairs on the page of --static.", "100", metavar="N", least=1, most=100_000),
+    Flag("pairs", int, "Pairs on the page of --static.", "100", metavar="N", least=1, most=MOST_PAIRS),
     Flag(
         "port", int, "Port of this machine to serve the page on.", "any that is free", metavar="N", least=0, most=65_535
     ),
@@ -90,6 +92,11 @@ def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporte
     from stages.pages.review import static_page
 
     page = given["static"]
+    n_open = 0 if opened.draws is None else len(opened.next_pairs(MOST_PAIRS))
+    if n_open > n_pairs:
+        reporter.note(
+            f"{n_pairs} of {n_open} drawn pairs without an answer are on the page; --pairs {n_open} takes all"
+        )
     text = static_page(opened, n_pairs=n_pairs, reporter=reporter)
     write_text(text, page, argument="static", overwrite=given.flag("overwrite"))
     given.show({"run": given.run.as_posix(), "page": page.as_posix()}, title="review")

@@ -73,6 +73,7 @@ def test_the_pairs_of_the_count_can_be_reviewed(dbc: Dbc, run: Path, tmp_path: P
     assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
     page = tmp_path / "pairs.html"
     ran = dbc("review", "--stage", "1", "--for-count", "--static", page, "--pairs", "5", "--run", run)
+    assert " drawn pairs without an answer are on the page; --pairs " in ran.err
     assert ran.status == 0, ran.err
     assert page.read_text().count('"reason":"drawn"') == 5
 
