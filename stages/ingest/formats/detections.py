@@ -18,6 +18,7 @@ import numpy as np
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
+from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, LostFiles, lost_files
@@ -54,6 +55,9 @@ _KINDS_TOLD = 4
 
 MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
 """What rows of the gallery may be marked as, and the pid that says so."""
+
+_COUNT_OTHERS = frozenset({"yolo", "voc", "labelme", "video"})
+"""Formats that count the pictures without boxes themselves."""
 
 _UNNAMED = frozenset({"", "animal", "0"})
 """Categories that say nothing: what an export writes for all of them, and the first class of YOLO without names."""
@@ -108,8 +112,9 @@ def samples_of(
     Rows below `min_confidence` or of other categories, and boxes without area, are left out and counted. Every other row is
     a sample, or those of one tracklet and split are, in order of frame, time and path. Splits are drawn by identity if no row
     has one. Boxes of a larger or smaller copy of the picture, as the `size` says, become shares of it, and are told.
-    Other files do not count as left out: a table of boxes lists what is meant. But rows of whole pictures, all of which are
-    `listed`, are alone in theirs and their tracklets in order of frame and path, and files beside them do count.
+    Other files do not count as left out: a table of boxes lists what is meant, and pictures beside them are told. But rows
+    of whole pictures, all of which are `listed`, are alone in theirs and their tracklets in order of frame and path,
+    and files beside them do count.
     Raises `UsageError`, which names the row, for a box outside its picture or of negative size (left out and counted if bad
     images are skipped), a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or
     marks, or with two boxes in one frame; and if no row is left.
@@ -139,6 +144,11 @@ def samples_of(
     if 0 < n_whole < len(rows):
         findings.notes.append(f"rows without a box, taken for whole pictures: {n_whole}")
     findings.left_out = Counter() if listed is None else lost.beside
+    others = Counter({kind: n for kind, n in lost.beside.items() if kind in image_suffixes()})
+    if others and listed is None and parameters.format not in _COUNT_OTHERS:
+        is_list = parameters.format == "wildlife-datasets" and n_whole == len(rows)
+        told = findings.warnings if is_list else findings.notes
+        told.append(f"pictures in the same folders of which nothing is taken: {counted(others)}")
     return samples
 
 

@@ -96,7 +96,8 @@ def test_confidence_and_category_and_area_decide_and_are_counted(root: Path) -> 
     samples = build(root, *rows, findings=findings, min_confidence=0.2, category="animal, bird")
     assert samples.origin == ("table row 1", "table row 5")
     assert findings.boxes == {"below confidence 0.2": 1, "of category person": 1, "without area": 1}
-    assert "1 of category person" in findings.notes[-1]
+    assert "1 of category person" in findings.notes[-2]
+    assert findings.notes[-1] == "pictures in the same folders of which nothing is taken: 1 .png"
     assert samples.category == ()
     assert build(root, rows[0], rows[2], rows[4]).category == ("animal", "person", "animal")
 
@@ -159,7 +160,7 @@ def test_pictures_that_are_not_there_are_named_with_their_row(root: Path) -> Non
         build(root, *rows)
     assert len(build(root, *rows, on_bad_image="skip", findings=findings)) == 4
     assert findings.notes[0] == "4 boxes of 3 pictures or frames, of which 2 do not exist and are left out"
-    assert findings.notes[1:] == ["rows without a box, taken for whole pictures: 3"]
+    assert findings.notes[1] == "rows without a box, taken for whole pictures: 3"
     with pytest.raises(UsageError, match="as `root`"):
         build(root, *rows[1:], on_bad_image="skip")
 

@@ -45,6 +45,13 @@ def test_cameras_and_encounters_are_taken_if_they_are_there(tmp_path: Path) -> N
     assert samples.encounter_name == ("7", "8")
 
 
+def test_pictures_that_no_row_names_are_told(tmp_path: Path) -> None:
+    source, told = table(tmp_path, "a,im/a.png", header="identity,path"), "nothing is taken: 1 .png"
+    assert any(told in line for line in read(source, "wildlife-datasets")[1].warnings)
+    text(source / "metadata.csv", "path,left,top,width,height\nim/a.png,1,2,9,9\n")
+    assert any(told in line for line in read(source, "csv")[1].notes)
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [
