@@ -145,7 +145,10 @@ def _drawn(given: Given, reported: Reported, reporter: Reporter) -> list[Cluster
     if given["draw"] is None:
         reporter.note(f"{lacks}, so the largest are drawn")
         return report.largest()
-    reason = "" if report.has_identities else ", whose samples have no identities"
+    if chosen in ("joined", "chained") and not report.has_merges:
+        reason = ", whose clusters were not made by merges"
+    else:
+        reason = "" if report.has_identities else ", whose samples have no identities"
     again = f"dbc report --stage {reported.stage} --out {given['out']} --draw largest"
     raise DbcError(f"{lacks}{reason}; draw others with: {again}")
 
@@ -194,7 +197,8 @@ def save_picture(picture: Any, path: Path, *, overwrite: bool, argument: str = "
 
 def _show(fields: Mapping[str, Any]) -> None:
     joins = "" if fields["n_joining_merges"] is None else f", {fields['n_joining_merges']} of them of two identities"
-    print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters from {fields['n_merges']} merges{joins}")
+    merges = "" if fields["n_merges"] is None else f" from {fields['n_merges']} merges{joins}"
+    print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters{merges}")
     if fields["same_camera_merges"] is not None:
         share, chance = (f"{fields[name]:.3f}" for name in ("same_camera_merges", "same_camera_chance"))
         print_text(f"pairs that merges join and one camera took: {share}; chance would give {chance}")

@@ -114,7 +114,7 @@ def _by_distance(reported: Reported, members: Int64Array) -> Int64Array:
 def _title(row: ClusterRow, called: str | None, *, n_left_out: int) -> list[str]:
     lines = [
         f"individual {titled(row.individual, called)}: {row.size} samples",
-        f"spread {row.spread:.3f}, depth {row.depth}",
+        f"spread {row.spread:.3f}" + ("" if row.depth is None else f", depth {row.depth}"),
     ]
     if row.purity is not None:
         lines.append(

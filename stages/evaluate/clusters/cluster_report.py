@@ -16,7 +16,8 @@ from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """One cluster, by its lasting number `individual` and its label; None if a value needs identities and none is known.
+    """One cluster, by its lasting number `individual` and its label; None if a value needs identities and none is known, or
+    merges and clusters were made in another way.
 
     `spread` is the mean squared distance between two different members, 0 for a singleton. `purity` is the share of
     members with a known pid that the most frequent `identity` holds, `n_wrong` the others. The rest as in `ClusterTrees`.
@@ -26,7 +27,7 @@ class ClusterRow:
     cluster: int
     size: int
     spread: float
-    depth: int
+    depth: int | None
     identity: int | None
     n_identities: int | None
     n_wrong: int | None
@@ -66,6 +67,7 @@ class ClusterReport:
     by_size: list[SizeRow]
     split: list[SplitRow]
     has_identities: bool
+    has_merges: bool
 
     def worst(self) -> list[ClusterRow]:
         """Clusters with members of other identities, most of them first."""
@@ -86,8 +88,8 @@ class ClusterReport:
 
     def chained(self) -> list[ClusterRow]:
         """Clusters of four and more whose depth is above half their size, deepest first."""
-        chains = [row for row in self.clusters if row.size >= 4 and 2 * row.depth > row.size]
-        return sorted(chains, key=lambda row: (-row.depth, row.cluster))
+        chains = [row for row in self.clusters if row.size >= 4 and 2 * (row.depth or 0) > row.size]
+        return sorted(chains, key=lambda row: (-(row.depth or 0), row.cluster))
 
     def joined(self) -> list[ClusterRow]:
         """Clusters whose last merge joined groups of different identities, largest first."""
@@ -109,10 +111,12 @@ class ClusterReport:
         if self.has_identities:
             lists |= {"worst": self.worst(), "joined": self.joined(), "split": self.split}
         lists["chained"] = self.chained()
+        if not self.has_merges:
+            lists = {name: rows for name, rows in lists.items() if name not in ("joined", "chained")}
         return {
             "n_clusters": len(self.clusters),
-            "n_merges": n_merges,
-            "n_joining_merges": joins if self.has_identities else None,
+            "n_merges": n_merges if self.has_merges else None,
+            "n_joining_merges": joins if self.has_identities and self.has_merges else None,
             **{
                 f"n_{name}": len(rows)
                 for name, rows in lists.items()
@@ -129,10 +133,11 @@ def report_clusters(
     """The report on the clusters `labels` (n_samples, 0..K−1) of `features` (n_samples, d), merged as in `linkage`.
 
     `individual` (K,) are the numbers that last. In `pid` (n_samples), 0 (distractor), −1 (junk) and −2 (unknown) are
-    ignored; if there are no others, values that need them are None.
+    ignored; if there are no others, values that need them are None. So are those of merges if `linkage` has not all of them.
     """
     means = ClusterMeans.of(features, labels)
-    trees = cluster_trees(linkage, labels, pid)
+    has_merges = len(linkage) == len(labels) - len(means.size)
+    trees = cluster_trees(linkage, labels, pid) if has_merges else None
     has_identities = bool((pid > 0).any())
     counts = [Counter[int]() for _ in means.size]
     for label, identity in zip(labels[pid > 0].tolist(), pid[pid > 0].tolist(), strict=True):
@@ -141,14 +146,14 @@ def report_clusters(
         _row(label, number, means, trees, counts[label], has_identities)
         for label, number in enumerate(individual.tolist())
     ]
-    return ClusterReport(rows, _by_size(rows, counts), _split(counts), has_identities)
+    return ClusterReport(rows, _by_size(rows, counts), _split(counts), has_identities, has_merges)
 
 
 def _row(
     label: int,
     individual: int,
     means: ClusterMeans,
-    trees: ClusterTrees,
+    trees: ClusterTrees | None,
     counts: Counter[int],
     has_identities: bool,  # noqa: FBT001
 ) -> ClusterRow:
@@ -160,13 +165,13 @@ def _row(
         cluster=label,
         size=size,
         spread=float(2 * means.variance[label] * size / (size - 1)) if size > 1 else 0.0,
-        depth=int(trees.depth[label]),
+        depth=None if trees is None else int(trees.depth[label]),
         identity=best,
         n_identities=len(counts) if has_identities else None,
         n_wrong=known - right if has_identities else None,
         purity=right / known if known else None,
-        n_joins=int(trees.n_joins[label]) if has_identities else None,
-        last_joins=bool(trees.last_joins[label]) if has_identities else None,
+        n_joins=int(trees.n_joins[label]) if trees is not None and has_identities else None,
+        last_joins=bool(trees.last_joins[label]) if trees is not None and has_identities else None,
     )
 
 

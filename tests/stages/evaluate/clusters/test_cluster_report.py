@@ -81,6 +81,16 @@ def test_a_chain_is_as_deep_as_long_and_a_balanced_tree_is_not() -> None:
     assert [row.cluster for row in report.chained()] == [0]
 
 
+def test_of_clusters_that_no_merges_made_nothing_is_said_of_merges() -> None:
+    labels, pid = np.array([0, 0, 0, 0, 1]), np.array([1, 1, 2, 2, 2], dtype=np.int32)
+    report = report_clusters(np.eye(5, dtype=np.float32), labels, np.empty((0, 4)), pid, np.arange(2))
+    summary = report.summary(most=3, identities={1: "a", 2: "b"})
+    assert (summary["n_merges"], summary["n_joining_merges"]) == (None, None)
+    assert {(row.depth, row.n_joins, row.last_joins) for row in report.clusters} == {(None, None, None)}
+    assert not {"joined", "chained", "n_joined", "n_chained"} & set(summary)
+    assert summary["n_worst"] == summary["n_split"] == 1
+
+
 def test_without_identities_sizes_and_spreads_are_reported_alone() -> None:
     linkage, labels, _ = merged(np.random.default_rng(1), 20, 12)
     features = np.random.default_rng(2).standard_normal((20, 4)).astype(np.float32)
