@@ -108,9 +108,11 @@ def verdict(
         doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
         known = _by_known_identities(mean_average_precision or {}, first.stage, stage, n_queries, is_taken=helped)
         lines.append(_line(measures, rule, stage, helped=helped, doubt=doubt, known=known))
-        # those that would have been chosen, if they were not left out
-        lines.append(told_left_out(measures, rule=rule, above=_score(measures, rule, stage)))
-        if not _has_features_of(next(measured for measured in measures if measured.stage == stage), clustered):
+        # those that might have been chosen, if they were not left out
+        best_kept = (_score(measures, rule, stage), _score(measures, rule, first.stage), all_rules()[rule].least)
+        lines.append(told_left_out(measures, rule=rule, above=max(best_kept)))
+        judged = next(measured for measured in measures if measured.stage == stage)
+        if lines[-1] or not _has_features_of(judged, clustered):
             own = next(measured.stage for measured in measures if _has_features_of(measured, clustered))
             whose = f"the features of stage {stage_label(own)}"
         helped = None if doubt else helped

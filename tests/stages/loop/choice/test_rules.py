@@ -229,6 +229,8 @@ def test_stages_that_are_left_out_are_named_with_what_they_would_score() -> None
     assert found is not None
     assert " Left out: stages 2, 3 (across-cameras 0.021, 0.027), where near" in found.line
     assert f"{told} The number of clusters" in found.line
+    noise = [replace(each, across_cameras=each.across_cameras / 2) for each in measures]
+    assert "Left out" not in getattr(verdict(noise), "line", "Left out")
 
 
 def test_an_unknown_rule_is_named() -> None:
