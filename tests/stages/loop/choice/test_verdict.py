@@ -148,7 +148,7 @@ def test_the_number_found_is_said_to_be_mostly_too_large_where_clusters_overlap(
     found, clear = (replace(stage(10, score, NAN, NAN, 0.4), ends_run=True, n_clusters=51) for score in (0.3, 0.6))
     told = "a guess, among the numbers that were looked at, and no count of identities:"
     wrong = (
-        "mostly too large where clusters overlap, by up to 7 times, and too small where most have one or two pictures"
+        "mostly too large where clusters overlap, by up to 8 times, and too small where most have one or two pictures"
     )
     assert f"{told} {wrong}, by half: give" in judged([found]).line
     assert f"{told} give" in judged([clear]).line
