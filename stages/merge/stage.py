@@ -114,7 +114,7 @@ def merge(
     if told is not None and told.artifact is None:
         return told
     known = None if told is None else told.artifact
-    if reviewed and (kept := _kept(run, stage, known, context.reporter)) is not None:
+    if reviewed and (kept := _kept(run, stage, previous, known, context)) is not None:
         return kept
     tell_of_chain(run, features, previous, warned)
     device = context.own_device
@@ -182,17 +182,24 @@ def _stage_before(run: RunDirectory, stage: int, from_stage: int | None, paramet
     return stage - 1 if from_stage is None else from_stage
 
 
-def _kept(run: RunDirectory, stage: int, known: Artifact | None, reporter: Reporter) -> Made | None:
-    """The clusters of `stage`, with a note, if merges made them with the constraints `known`, or none; else None."""
-    clusters = run.require("clusters", stage)
-    before, made_as = parent_of(clusters, "constraints"), clusters_manifest(clusters).parameters
-    is_same = before is None if known is None else before is not None and before.id == known.manifest.id
-    if not is_same or made_as.start == "reviewed" or (known is not None and made_as.clusterer != "dbc"):
+def _kept(
+    run: RunDirectory, stage: int, previous: Artifact | None, known: Artifact | None, context: Context
+) -> Made | None:
+    """The clusters `previous`, with a note, if merges made them with the constraints `known` or none: so they stay, or are
+    taken again if other answers corrected them. None if there is something to correct.
+    """
+    if previous is None:
         return None
-    why = "there are no answers" if known is None else "they were made with all that is known"
-    reporter.note(f"{why}, so clusters stay as they are; dbc review asks for answers")
-    parameters = made_as.model_dump(mode="json", by_alias=True)
-    return Made("up to date", "clusters", stage, clusters, clusters.version, parameters)
+    before, made_as = parent_of(previous, "constraints"), clusters_manifest(previous).parameters
+    is_same = before is None if known is None else before is not None and before.id == known.manifest.id
+    if not is_same or (known is not None and made_as.clusterer != "dbc"):
+        return None
+    why = "there are no answers" if known is None else "clusters were made with all that is known"
+    context.reporter.note(f"{why}, so nothing is corrected; dbc review asks for answers")
+    parents = tuple(run.resolve(parent) for parent in previous.manifest.parents)
+    request = Request("clusters", stage, ClustersManifest, made_as, parents)
+    made = make_artifact(run, request, lambda _: previous, context=context.without_force())
+    return _tell_of_corrected(run, made, context.reporter)
 
 
 def _previous(run: RunDirectory, stage: int, before: int, parameters: MergeParameters) -> Artifact | None:
@@ -256,12 +263,10 @@ def _inputs(
 
 
 def _tell(inputs: Inputs, parameters: MergeParameters, *, stage: int, reporter: Reporter) -> None:
-    """Notes before a merge: known pairs, or that there are none, and `k1` beyond the number of samples."""
+    """Notes before a merge: known pairs, and `k1` beyond the number of samples."""
     known, n_samples = inputs.known, len(inputs.prepared.rows)
     if is_read("k1", dict(parameters)) and parameters.k1 >= n_samples:
         reporter.note(f"`k1={parameters.k1}` is not less than the {n_samples} samples, so all are neighbours")
-    if parameters.start == "reviewed" and not len(known.constraints.same) and not len(known.constraints.different):
-        reporter.note("there are no answers, so clusters are as they were before any; dbc review asks for some")
     if note := known.note(stage=stage):
         reporter.note(note)
 

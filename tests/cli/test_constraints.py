@@ -142,7 +142,7 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     nothing = dbc("merge", "--start", "reviewed", "--constraints", "none", "--run", run, "--json")
     assert (nothing.json["stage"], nothing.json["version"], labels_of(run)) == (1, 1, labels)
     assert nothing.json["parameters"]["start"] == "singletons"
-    assert "there are no answers, so clusters stay as they are" in nothing.err
+    assert "there are no answers, so nothing is corrected" in nothing.err
     again = dbc("merge", "--stage", "1", "--lambda", "0.2", "--dry-run", "--run", run)
     assert "stage 1 has clusters that were made with --lambda 0.1, --merge-percent 0.5; these are made" in again.err
     after = dbc("merge", "--stage", "2", "--merge-percent", "0.25", "--dry-run", "--run", run)
@@ -170,6 +170,9 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     again = dbc("merge", "--start", "reviewed", "--stage", "1", "--run", run)
     assert "no longer" not in again.err
     assert labels_of(run) == found
+    without = dbc("merge", "--start", "reviewed", "--constraints", "none", "--force", "--run", run, "--json")
+    assert (without.json["id"], labels_of(run)) == (nothing.json["id"], labels)
+    assert "commands no longer take the clusters of stage 1 that answers corrected (v" in without.err
 
 
 def test_corrections_compare_as_the_clusters_were_made_and_merge_nothing(dbc: Dbc, run: Path) -> None:
