@@ -20,7 +20,14 @@ def plot(given: Given) -> None:
 
     A ring marks the stage that dbc select chooses. Pictures in RUN/plots are drawn again; others need --overwrite.
     """
-    from stages.compare.history import evaluated_otherwise, evaluations, history, of_other_clusters, shown_of_several
+    from stages.compare.history import (
+        evaluated_otherwise,
+        evaluations,
+        history,
+        not_measured,
+        of_other_clusters,
+        shown_of_several,
+    )
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
     from stages.loop.choice.choose import choose
@@ -39,6 +46,8 @@ def plot(given: Given) -> None:
         title += f"\n{in_flags(warning).partition(';')[0]}"
     elif note := shown_of_several(run, shown):
         reporter.note(note)
+    if note := not_measured(run, shown):
+        given.note(note)
     for told in of_other_clusters(run, shown):
         reporter.warn(told)
         title += f"\n{told}"

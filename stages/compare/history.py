@@ -8,10 +8,11 @@ from contextlib import suppress
 from schemas.manifest import AnyManifest, MetricsManifest
 from schemas.parameters import EvaluateParameters
 from schemas.rules import argument
+from schemas.stage_names import stage_label
 from stages.compare.cells import Metrics, figures_of
 from stages.errors import DbcError
 from stages.reporting import SILENT, Reporter
-from stages.runs.descent import metrics_now
+from stages.runs.descent import metrics_now, named_stages, stages_now
 from stages.runs.lineage import broken_chain, made_from
 from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
 from stages.runs.store import open_artifact
@@ -46,6 +47,19 @@ def evaluated_otherwise(shown: Sequence[MetricsManifest]) -> str | None:
     return (
         f"stages were evaluated with different {names}: do not compare their figures; dbc eval with the same for each stage "
         "makes them comparable"
+    )
+
+
+def not_measured(run: RunDirectory, shown: Sequence[MetricsManifest]) -> str | None:
+    """A note on stages that have features and are not among the metrics `shown`, so that no curve has them; else None."""
+    there = {*run.stages("metrics"), *(each.summary.stage for each in shown)}
+    left_out = [stage for stage in stages_now(run, "features") if stage not in there]
+    if not left_out:
+        return None
+    loop = " ".join(map(stage_label, left_out))
+    return (
+        f"not drawn, as they have features and no figures: {named_stages(left_out)}; to measure them: "
+        f"for s in {loop}; do dbc eval --stage $s || exit; done"
     )
 
 

@@ -45,13 +45,13 @@ def clusters_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
         return found
     if not own:
         reporter.warn(
-            f"{_named(others)} follow from other models or features than those that the stages before have now; "
+            f"{named_stages(others)} follow from other models or features than those that the stages before have now; "
             "`dbc run` makes all anew"
         )
         return found
     follows = "follows" if len(others) == 1 else "follow"
     reporter.warn(
-        f"{_named(others)} {follows} from other models or features than the stages before have now, and "
+        f"{named_stages(others)} {follows} from other models or features than the stages before have now, and "
         f"{'is' if len(others) == 1 else 'are'} left out; `stage` takes one all the same"
     )
     return own
@@ -63,7 +63,7 @@ def metrics_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
     others = [stage for stage in found if stage not in own]
     if own and others:
         reporter.warn(
-            f"the figures of {_named(others)} are of other models or features than the run has now, and are left out; "
+            f"the figures of {named_stages(others)} are of other models or features than the run has now, and are left out; "
             "`dbc run` makes all anew"
         )
     return own or found
@@ -98,7 +98,8 @@ def _place(artifact: Artifact) -> tuple[ArtifactKind, int]:
     return artifact.manifest.kind, parse_stage(artifact.path.parent.parent.name)
 
 
-def _named(stages: Sequence[int]) -> str:
+def named_stages(stages: Sequence[int]) -> str:
+    """Stages as a sentence names them: `stages init, 0 and 1`."""
     names = [stage_label(stage) for stage in stages]
     return f"stage {names[0]}" if len(names) == 1 else f"stages {', '.join(names[:-1])} and {names[-1]}"
 
