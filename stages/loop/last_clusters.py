@@ -17,9 +17,9 @@ from stages.loop.plan import AS_FEATURES_ASK
 from stages.merge.checks import require_whole
 from stages.merge.schedule import require_fewer_clusters
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import dataset_of, newest_features
+from stages.runs.lineage import dataset_of, newest_features, with_clusters
 from stages.runs.next_stage import last_merge_stage
-from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def asked_merge(
         from_stage = stage - 1
     elif from_stage is None:
         chosen = choose([each for each in measured(run, compared, context.reporter) if not each.ends_run])
+        chosen = _of_clusters_before(run) if chosen is None else chosen
         from_stage = last_merge_stage(run) - 1 if chosen is None else chosen
     stage = last_merge_stage(run) if stage is None else stage
     if from_stage >= stage:
@@ -105,3 +106,13 @@ def asked_merge(
         f"merging the features of stage {stage_label(of)} to {n_clusters} clusters, as stage {stage}{told}"
     )
     return stage, LastMerge(from_stage, n_clusters)
+
+
+def _of_clusters_before(run: RunDirectory) -> int | None:
+    """The stage of whose features the newest clusters are, if pictures were added after them and have such features."""
+    before = with_clusters(run)
+    if before is run:
+        return None
+    newest = before.require("clusters", before.stages("clusters")[-1])
+    of = clusters_manifest(newest).summary.features_stage
+    return of if of in run.stages("features") else None

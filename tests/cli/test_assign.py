@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,13 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
     assert "pictures that were added after these clusters were made are left out here: 2; dbc assign" in counted.err
     assert "about pictures that were added after these clusters were made: 1, left out here" in counted.err
     answers.unlink()
+    # what dbc assign extracts: the features that the clusters are of, though another stage was trained since
+    assert dbc("extract", "--stage", "init", "--run", merged).status == 0
+    assert dbc("train", "--stage", "0", "--epochs", "1", "--run", merged).status == 0
+    again = dbc("merge", "--n-clusters", "3", "--run", merged, "--dry-run").err
+    assert "merging the features of stage init to 3 clusters" in again
+    assert "has no features" not in again
+    shutil.rmtree(merged / "stage-00")
     # going on instead: the model of before counts for the grown dataset, numbers last
     numbers = {
         row["path"]: row["individual"] for row in dbc("export", "clusters", "--run", merged, "--json").json["clusters"]
