@@ -33,9 +33,12 @@ def tell_of_idle(given: Given, *settings: Mapping[str, Any], swept: Collection[s
 
 
 def tell_of_unused(given: Given, needed: Mapping[str, str]) -> None:
-    """Note every option given of `needed`, whose values say what it would need: that was not given."""
+    """Note every flag given of `needed`, whose values say what it would need: that was not given.
+
+    What `config.toml` gives is for other commands, too.
+    """
     for name, other in needed.items():
-        if given[name] is not None:
+        if given[name] is not None and name not in given.configured:
             given.note(f"{argument(name, str(given[name]))} has no effect: it needs {other}")
 
 

@@ -51,7 +51,7 @@ def evaluate(given: Given) -> None:
 
     parameters = evaluate_parameters(given)
     tell_of_idle(given, dict(parameters))
-    if given["camera"] in ("centring", "penalty") and "camera" not in given.configured:
+    if given["camera"] in ("centring", "penalty"):
         tell_of_unused(given, {"camera": "merges; features are evaluated as with --camera ignored"})
     tell_of_another_recipe(given)
     looks_at_clusters = given.stage is None or given.stage > 0

@@ -79,8 +79,9 @@ def merge(given: Given) -> None:
     asked = None if "n_clusters" in given.configured else asked_n_clusters(given)
     if asked is not None and asked != "schedule" and parameters.clusterer == "dbc" and parameters.start != "reviewed":
         stage, last = asked_merge(run, parameters, asked, stage=stage, from_stage=from_stage, context=given.context())
-        before = run.newest_up_to("clusters", stage - 1) if given["merge_percent"] is None else None
+        before = run.newest_up_to("clusters", stage - 1)
         # nothing reads it here, and dbc run has that of its stages in the key
+        tell_of_unused(given, {"merge_percent": "no `n_clusters`"})
         percent = (parameters if before is None else clusters_manifest(before).parameters).merge_percent
         update = {"n_clusters": last.n_clusters, "merge_percent": percent}
         from_stage, parameters = last.from_stage, parameters.model_copy(update=update)

@@ -317,7 +317,7 @@ def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict, samples: str) 
     return [
         f"Found at stage {row['stage']}: {row['n_clusters']} clusters, {row['n_singletons']} of them of one {sample}, the "
         f"largest of {row['largest_cluster']}.",
-        f"How far to trust them: {verdict.trust}.",
+        f"How far to trust them: {in_flags(verdict.trust)}.",
         f"Next: dbc report --stage {row['stage']} --out clusters.png to see them, "
         f"dbc export clusters --stage {row['stage']} --out clusters.csv to list them.",
     ]

@@ -7,7 +7,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, DEVICE, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, TRAIN
-from dbc_cli.idle import tell_of_idle
+from dbc_cli.idle import tell_of_idle, tell_of_unused
 from dbc_cli.outcome import show_outcome
 
 
@@ -31,11 +31,15 @@ def train(given: Given) -> None:
     At stage 0 every sample is its own class. A later stage trains on its clusters, from the weights of the previous stage.
     With --supervised, stage 0 learns the identities of the train split: for a labelled set that other runs start from.
     """
+    from stages.runs.next_stage import next_train
     from stages.runs.run_directory import model_manifest
     from stages.train.stage import train as run_train
 
     tell_of_idle(given, {"loss": "repelled", "exclusive": False, **given.values})
     tell_of_another_pooling(given)
+    if (next_train(given.run_directory) if given.stage is None else given.stage) == 0:
+        of_clusters = ("memory_init", "silhouette_above", "whiten", "restart")
+        tell_of_unused(given, dict.fromkeys(of_clusters, "a later stage, which has clusters"))
     outcome = run_train(
         given.run_directory,
         stage=given.stage,

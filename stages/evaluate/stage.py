@@ -38,7 +38,7 @@ from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room
 from stages.features.whitening import NothingToWhitenError
 from stages.ingest.known_later import read_known_later
-from stages.reporting import Keeping
+from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, features_and_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -115,7 +115,7 @@ def evaluate(
     clusters, told = run.require("clusters", stage) if stage > 0 else None, Keeping(context.reporter)
     features, dataset = features_and_dataset(run, stage, clusters, told)
     broken = broken_chain(run, features, clusters)
-    given, of_clusters = _labels_told(run, clusters, are_clusters=labels_are_clusters)
+    given, of_clusters = _labels_told(run, clusters, are_clusters=labels_are_clusters, reporter=context.reporter)
     digest = ""
     if clusters is None and labels is not None:
         given, *_ = read_labels(labels, dataset)
@@ -181,10 +181,12 @@ def evaluate(
 
 
 def _labels_told(
-    run: RunDirectory, clusters: Artifact | None, *, are_clusters: bool
+    run: RunDirectory, clusters: Artifact | None, *, are_clusters: bool, reporter: Reporter
 ) -> tuple[Int64Array | None, tuple[str, ...]]:
     """(the labels whose samples are not measured, None if there are none; notes, if they are another program's clusters)."""
     given = None if clusters is None else labels_of(run, clusters)
+    if given is None and are_clusters:
+        reporter.note("`labels_are_clusters=True` has no effect: no merge of this stage was told `labels`")
     if given is None or not are_clusters:
         return given, ()
     told = "labels that the merge was told are measured as another program's clusters"

@@ -48,10 +48,10 @@ def extract(
         if made.artifact is None:
             return made
         model = made.artifact if "model" not in run.pinned else run.require("model", stage)
-        tell_of_another_seed(model, initial.get("seed", model_manifest(model).initial.seed), context.reporter)
     else:
         model = run.require("model", stage)
         require_agreement(model, initial)
+    tell_of_another_seed(model, initial.get("seed", model_manifest(model).initial.seed), context.reporter)
     is_flipped = mirrored(parameters.flip, dataset)
     if parameters.flip == "auto" and not is_flipped and stage == INIT_STAGE:
         context.reporter.note(

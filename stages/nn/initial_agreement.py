@@ -85,6 +85,11 @@ def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
             provider = provider_of(initial.backbone)
             file = provider.find_weights(str(value), backbone=initial.backbone, reporter=Silent())
             agrees = file is not None and file.digest == initial.weights_digest
+        if name in ("height", "width") and not found and value:
+            raise UsageError(
+                f"`{name}` must be left out, as this run was trained at the size of its pictures, got {value}; or start "
+                "another run with `run`"
+            )
         if name != "seed" and value != AUTO and not agrees:
             raise UsageError(
                 f"`{name}` must be {found!r}, from which this run was trained, got {value!r}; leave it out, or start "

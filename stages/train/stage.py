@@ -75,6 +75,7 @@ def train(
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact, n_joined)
     _try_freezing(before, parameters, context)
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
+    _tell_of_late(overrides, parameters, context.reporter)
     if before.stage == INIT_STAGE:
         tell_of_another_seed(before.artifact, parameters.seed, context.reporter)
     start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
@@ -162,6 +163,18 @@ def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, repor
         reporter.note(
             f"stage {earlier.stage} was trained with `recipe={earlier.recipe!r}`, this one with "
             f"`recipe={parameters.recipe!r}`; to keep the first, write recipe = '{earlier.recipe}' in the run's config.toml"
+        )
+
+
+def _tell_of_late(overrides: Mapping[str, Any], parameters: TrainParameters, reporter: Reporter) -> None:
+    """What `overrides` put after the last epoch: a note on a decay, a warning if learning rates are still to rise."""
+    epochs, decay, warmup = parameters.epochs, overrides.get("decay_after"), parameters.warmup_epochs
+    if decay is not None and decay >= epochs > 0:
+        reporter.note(f"`decay_after={decay}` has no effect on a stage of `epochs={epochs}`")
+    if warmup > epochs > 0:
+        reporter.warn(
+            f"`warmup_epochs={warmup:g}` is more than `epochs={epochs}`: learning rates rise to {epochs / warmup:.0%} of "
+            "what was asked for; give fewer"
         )
 
 

@@ -85,7 +85,8 @@ def test_the_last_lines_say_what_was_found_and_what_is_next(dbc: Dbc, tmp_path: 
 
 def test_clusters_of_one_track_are_called_so() -> None:
     rows = [{"stage": "1", "n_clusters": 3, "n_singletons": 2, "largest_cluster": 4}]
-    told = Verdict(chosen=1, helped=None, line="", warnings=(), shown=1)
+    told = Verdict(chosen=1, helped=None, line="", warnings=(), shown=1, trust="hardly; try other `weights`")
+    assert _last_lines(rows, told, "pictures")[1] == "How far to trust them: hardly; try other --weights."
     for samples, word in (("tracks", "track"), ("boxes", "box"), ("pictures", "picture")):
         assert _last_lines(rows, told, samples)[0].endswith(f": 3 clusters, 2 of them of one {word}, the largest of 4.")
 

@@ -34,6 +34,17 @@ def test_a_flag_without_effect_makes_nothing_otherwise(dbc: Dbc, run: Path) -> N
     assert "all are neighbours" not in told
 
 
+def test_a_number_of_clusters_leaves_the_share_of_merges_unread(dbc: Dbc, run: Path) -> None:
+    assert dbc("merge", "--stage", "1", "--merge-percent", "0.25", "--run", run).status == 0
+    asked = ["merge", "--n-clusters", "4", "--json", "--run", run]
+    first, again = dbc(*asked), dbc(*asked, "--merge-percent", "0.4")
+    assert (again.json["status"], again.json["id"]) == ("up to date", first.json["id"])
+    assert "--merge-percent 0.4 has no effect: it needs no --n-clusters" in again.json["notes"]
+    # in config.toml it is for the other merges
+    (run / "config.toml").write_text("[merge]\nmerge-percent = 0.4\n")
+    assert "has no effect" not in dbc(*asked).err
+
+
 def test_neighbours_that_are_all_samples_are_told(dbc: Dbc, run: Path) -> None:
     asked = ["merge", "--stage", "1", "--merge-percent", "0.25", "--metric", "jaccard", "--run", run]
     assert "--k1 16 is not less than the 16 samples, so all are neighbours" in dbc(*asked, "--k1", "16").err

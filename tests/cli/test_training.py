@@ -58,6 +58,20 @@ def test_a_part_that_the_network_lacks_is_told_before_any_stage_is_made(dbc: Dbc
     assert sorted(path.name for path in run.glob("stage-*")) == []
 
 
+def test_what_a_stage_does_not_read_is_told(dbc: Dbc, run: Path) -> None:
+    flags = ["--silhouette-above", "0.5", "--decay-after", "1", "--warmup-epochs", "50", "--seed", "7"]
+    told = dbc("train", "--run", run, *SHORT, *flags).err
+    assert "--silhouette-above 0.5 has no effect: it needs a later stage, which has clusters" in told
+    assert "--decay-after 1 has no effect on a stage of --epochs 1" in told
+    assert "warning: --warmup-epochs 50 is more than --epochs 1: learning rates rise to 2% of what was" in told
+    extracted = dbc("extract", "--seed", "9", "--run", run)
+    assert "the initial model stays as it was made, with --seed 0" in extracted.err
+    assert dbc("extract", "--height", "64", "--run", run).line == (
+        "dbc extract: --height must be left out, as this run was trained at the size of its pictures, got 64; or start "
+        "another run with --run"
+    )
+
+
 def test_every_option_beside_the_published_schedule_is_recorded(dbc: Dbc, run: Path) -> None:
     result = dbc("train", "--run", run, *SHORT, *OPTIONS)
     assert result.status == 0, result.err

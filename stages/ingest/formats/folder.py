@@ -103,6 +103,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
             f"folders of numbers within others, which are not read: {len(numbered)}, the first {shown(numbered[0])}; if they "
             "are tracks, list the pictures in a table with the columns path, camera and tracklet"
         )
+    if by_folder and not any(compress(names, is_kept)):
+        findings.notes.append("`folder_identities=True` has no effect: no picture lies in a folder")
     pid = identities(names)
     if parameters.identity_pattern is None and any(compress(names, is_kept)):
         findings.missing["pid"] = int((pid[is_kept] == UNKNOWN).sum())

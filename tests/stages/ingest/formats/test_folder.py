@@ -326,6 +326,13 @@ def test_folders_of_numbered_frames_are_told(tmp_path, pattern, first, is_told):
     assert read_as(tmp_path, "folder", folder_identities=True)[1].warnings == []
 
 
+def test_folders_that_are_not_there_are_no_identities(tmp_path):
+    touch(tmp_path, ["1.jpg", "2.jpg"])
+    assert not any("has no effect" in note for note in read_as(tmp_path, "folder", folder_identities=False)[1].notes)
+    notes = read_as(tmp_path, "folder", folder_identities=True)[1].notes
+    assert "`folder_identities=True` has no effect: no picture lies in a folder" in notes
+
+
 @pytest.mark.parametrize("folder", [".trash", "@eaDir/a.jpg", "$RECYCLE.BIN/S-1-5", "a/@eaDir", "__MACOSX"])
 def test_pictures_of_systems_are_hidden(tmp_path, folder):
     touch(tmp_path, ["a/a.jpg", "b/b.jpg", f"{folder}/SYNOPHOTO_THUMB_XL.jpg"])
