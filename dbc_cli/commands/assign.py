@@ -56,18 +56,20 @@ def assign(given: Given, source: Path | None) -> None:
     """
     from stages.assign.stage import NothingNewError
 
+    copies: list[Assignment] = []
     try:
-        _assign(given, source)
+        _assign(given, source, copies)
     except NothingNewError as nothing:
         # a script that looks for new pictures every night goes on
-        _show_nothing(given, str(nothing))
+        _show_nothing(given, str(nothing), copies)
 
 
-def _assign(given: Given, source: Path | None) -> None:
+def _assign(given: Given, source: Path | None, copies: list[Assignment]) -> None:
+    """`copies` gains the pictures of `source` that the clusters hold, which are listed also if nothing is new."""
     from schemas.parameters import AssignParameters
     from stages.assign.calibration import require_company
     from stages.assign.stage import assign as run_assign
-    from stages.assign.stage import clustered, grown_since, read_assignments
+    from stages.assign.stage import clustered, copies_of, grown_since, read_assignments
     from stages.export.which_stage import stage_to_show
 
     csv, overwrite, run, reporter = given["csv"], given.flag("overwrite"), given.run_directory, given.reporter
@@ -85,7 +87,8 @@ def _assign(given: Given, source: Path | None) -> None:
     stage, adds = stage_to_show(before, given.stage, reporter), True
     if source is not None:
         # what is refused later must not have been added
-        require_company(before.require("clusters", stage).read("labels"))
+        clusters = before.require("clusters", stage)
+        require_company(clusters.read("labels"))
         there = run.require("dataset").manifest.id
         added = _add(given, source)
         if added.artifact is None:
@@ -94,6 +97,7 @@ def _assign(given: Given, source: Path | None) -> None:
         adds = added.artifact.manifest.id != there
         # another process may add pictures meanwhile
         run = run.choose(added.artifact, 0)
+        copies += copies_of(before, clusters, added.there)
         before = grown_since(run)
     extracted = _extracted(given, run, before, stage, reporter)
     if extracted.artifact is not None:
@@ -105,11 +109,12 @@ def _assign(given: Given, source: Path | None) -> None:
     if not adds and made.status == "up to date":
         # SOURCE was answered before; if that was cut off, it is answered now
         found = [replace(each, came_last=False) for each in found]
+    found += copies
     if csv is not None:
-        _write_csv([_row(each) for each in found], csv, overwrite=overwrite)
+        _write_csv(_rows(found), csv, overwrite=overwrite)
     given.remember()
     if given.flag("json"):
-        given.print_json({**outcome_fields(made), **_counts(found), "assignments": [_row(each) for each in found]})
+        given.print_json({**outcome_fields(made), **_counts(found), "assignments": _rows(found)})
     else:
         _show(given, made, found, run, csv)
 
@@ -157,18 +162,26 @@ def _write_csv(rows: Sequence[dict[str, Any]], file: Path, *, overwrite: bool) -
     write_csv(columns, file, argument="csv", overwrite=overwrite)
 
 
-def _show_nothing(given: Given, told: str) -> None:
+def _show_nothing(given: Given, told: str, copies: Sequence[Assignment]) -> None:
     if given["csv"] is not None:
-        _write_csv([], given["csv"], overwrite=given.flag("overwrite"))
+        _write_csv(_rows(copies), given["csv"], overwrite=given.flag("overwrite"))
     given.remember()
     if given.flag("json"):
-        given.print_json({"run": given.run.as_posix(), "status": "nothing new", **_counts([]), "assignments": []})
-    else:
-        print_text(told)
+        fields = {"status": "nothing new", **_counts(copies), "assignments": _rows(copies)}
+        given.print_json({"run": given.run.as_posix(), **fields})
+        return
+    if copies:
+        _show_table(copies)
+    print_text(told)
 
 
-def _row(each: Assignment) -> dict[str, Any]:
-    return {**{name: getattr(each, name) for name in FIELDS}, "of_source": each.came_last, **each.place}
+def _rows(found: Sequence[Assignment]) -> list[dict[str, Any]]:
+    """The fields of each, all of them with the names that any has of its place."""
+    names = dict.fromkeys(name for each in found for name in each.place)
+    return [
+        {**{name: getattr(each, name) for name in FIELDS}, "of_source": each.came_last, **names, **each.place}
+        for each in found
+    ]
 
 
 def _counts(found: Sequence[Assignment]) -> dict[str, int]:
@@ -180,32 +193,13 @@ def _counts(found: Sequence[Assignment]) -> dict[str, int]:
 def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import assignments_manifest
-    from stages.runs.source_names import samples_are, titled
+    from stages.runs.source_names import samples_are
 
     if made.artifact is None:
         show_outcome(made, given)
         return
-    counts, has_tracks = _counts(found), any("tracklet" in each.place for each in found)
-    is_mixed = 0 < counts["n_of_source"] < len(found)
-    more = (*(("tracklet",) if has_tracks else ()), *(("of_source",) if is_mixed else ()))
-    rows = [
-        [
-            each.name,
-            "new" if each.individual is None else titled(each.individual, each.called),
-            f"{each.probability:.2f}",
-            titled(each.nearest, each.nearest_called),
-            number_text(each.similarity),
-            number_text(each.margin),
-            *([str(each.place.get("tracklet") or "–")] if has_tracks else []),
-            *(["yes" if each.came_last else "–"] if is_mixed else []),
-        ]
-        for each in sorted(found, key=lambda each: not each.came_last)[:SHOWN]
-    ]
-    table = borderless_table([*FIELDS, *more], rows, n_left=1)
-    table.columns[0].overflow = "fold"
-    print_table(table)
-    if len(found) > SHOWN:
-        print_text(f"and {len(found) - SHOWN} more; --csv FILE lists all")
+    counts = _counts(found)
+    _show_table(found)
     summary = assignments_manifest(made.artifact).summary
     samples = samples_are(dataset_of(run, made.artifact))
     print_text(
@@ -220,6 +214,31 @@ def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirecto
     print_text(_trust(summary.separation))
     if csv is not None:
         print_text(f"list: {csv}")
+
+
+def _show_table(found: Sequence[Assignment]) -> None:
+    from stages.runs.source_names import titled
+
+    is_mixed = 0 < _counts(found)["n_of_source"] < len(found)
+    more = [name for name in ("tracklet", "copy_of") if any(name in each.place for each in found)]
+    rows = [
+        [
+            each.name,
+            "new" if each.individual is None else titled(each.individual, each.called),
+            f"{each.probability:.2f}",
+            titled(each.nearest, each.nearest_called),
+            number_text(each.similarity),
+            number_text(each.margin),
+            *(str(each.place.get(name) or "–") for name in more),
+            *(["yes" if each.came_last else "–"] if is_mixed else []),
+        ]
+        for each in sorted(found, key=lambda each: not each.came_last)[:SHOWN]
+    ]
+    table = borderless_table([*FIELDS, *more, *(["of_source"] if is_mixed else [])], rows, n_left=1)
+    table.columns[0].overflow = "fold"
+    print_table(table)
+    if len(found) > SHOWN:
+        print_text(f"and {len(found) - SHOWN} more; --csv FILE lists all")
 
 
 def _trust(separation: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from stages.features.comparison import comparison
 from stages.ingest.near_copies import told_empty
 from stages.reporting import Keeping
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lasting import lasting_numbers, train_places
+from stages.runs.lasting import lasting_numbers, train_keys, train_places
 from stages.runs.lineage import (
     before_review,
     dataset_of,
@@ -237,6 +238,36 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
         for row, each in enumerate(sample)
     ]
     return sorted(found, key=lambda each: (-each.probability, each.path, each.name))
+
+
+def copies_of(run: RunDirectory, clusters: Artifact, there: Sequence[tuple[str, str]]) -> list[Assignment]:
+    """Pictures `there`, of a path and the digest of their content, that are copies of samples in `clusters`, with their
+    individuals, by path; others are left out. `copy_of` is the name of the sample.
+    """
+    dataset, labels = dataset_of(run, clusters), clusters.read("labels").tolist()
+    row_of = {key: row for row, key in enumerate(train_keys(dataset, by_content=True))}
+    found = sorted((path, row_of[digest,]) for path, digest in there if (digest,) in row_of)
+    if not found:
+        return []
+    number, called = lasting_numbers(run, clusters).number.tolist(), names_of_individuals(run, clusters)
+    of_name: list[dict[str, int | str | None]] = [{"name": called.get(label)} if called else {} for label in labels]
+    names = [name for name, split in zip(sample_names(dataset), dataset.read("split"), strict=True) if split == TRAIN]
+    return [
+        Assignment(
+            path=path,
+            name=path,
+            individual=number[labels[row]],
+            called=called.get(labels[row]),
+            probability=1.0,
+            nearest=number[labels[row]],
+            nearest_called=called.get(labels[row]),
+            similarity=1.0,
+            margin=None,
+            came_last=True,
+            place=of_name[row] | {"copy_of": names[row]},
+        )
+        for path, row in found
+    ]
 
 
 def assignments_of(run: RunDirectory, clusters: Artifact) -> Artifact | None:

@@ -121,10 +121,12 @@ def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Pa
     all_digests = _at(rows, (*kept.digests, *new_digests))
     order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
     images = everything.images_of(order)
-    again = f"; {is_known.sum()} samples of it are there already" if is_known.any() else ""
+    again = f"; samples of it that are there already: {is_known.sum()}" if is_known.any() else ""
     findings.notes.append(f"{len(path)} images of SOURCE are new to the run, which has {len(stored.path)}{again}")
-    here = file_digests(_from_root(samples.path, root, old_root), digests)
-    _tell_moved(file_digests(stored.path, kept.digests), here, old_root, findings)
+    paths_here, old_paths = _from_root(samples.path, root, old_root), {*stored.path}
+    known = samples.frame_start[:-1][is_known].tolist()
+    findings.there += [(paths_here[image], digests[image]) for image in known if paths_here[image] not in old_paths]
+    _tell_moved(file_digests(stored.path, kept.digests), file_digests(paths_here, digests), old_root, findings)
     _tell_otherwise(*otherwise, findings)
     findings.warnings += [*_alike(stored, everything), *_lacking(stored, new)]
     _tell_encounters([(name, now) for name, now in encounters.items() if now in brought], findings)

@@ -91,7 +91,9 @@ def ingest(
     images = _images(source, root, before, parameters, findings)
     if before is not None and not images.n_new:
         findings.tell(context.reporter)
-        return Made("up to date", "dataset", 0, before, before.version, {}, notes=tuple(kept.told))
+        return Made(
+            "up to date", "dataset", 0, before, before.version, {}, notes=tuple(kept.told), there=(*findings.there,)
+        )
     leaks = find_leaks(images.samples, images.digests)
     said_before = _look_at(images, findings, leaks, () if before is None else before.manifest.notes)
     findings.tell(context.reporter)
@@ -143,7 +145,7 @@ def ingest(
         context.reporter.note(
             "`dbc assign` gives the new pictures the nearest of the clusters there are; `dbc run` makes all stages of all anew"
         )
-    return replace(outcome, notes=tuple(kept.told))
+    return replace(outcome, notes=tuple(kept.told), there=(*findings.there,))
 
 
 def _images(

@@ -76,7 +76,8 @@ class Made:
     """The outcome of a request. `artifact` is None only for a dry run of something new.
 
     `found_version` is that of an older version that was found and is, or in a dry run would be, the newest once more. `notes`
-    are those of the request and of the manifest, and of a dataset all that was told of its source.
+    are those of the request and of the manifest, and of a dataset all that was told of its source. `there` are samples of a
+    source that the run had under another name: the path of the first image, from the root of the run, and its digest.
     """
 
     status: ArtifactStatus
@@ -87,6 +88,7 @@ class Made:
     parameters: dict[str, Any]
     found_version: int | None = None
     notes: tuple[str, ...] = ()
+    there: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         asked = self.kind if self.kind in WITHOUT_STAGE else f"{self.kind} of stage {stage_label(self.stage)}"

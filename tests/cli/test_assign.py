@@ -234,6 +234,29 @@ def test_that_nothing_is_new_is_no_failure(dbc: Dbc, merged: Path) -> None:
     assert dbc("assign", "--run", merged, "--json").json["assignments"] == []
 
 
+def test_copies_of_pictures_in_the_clusters_have_their_individual(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    photos, card = tmp_path / "photos", tmp_path / "card"
+    card.mkdir()
+    shutil.copy(photos / "1-2.png", card / "again.png")
+    who = {
+        row["path"]: row["individual"] for row in dbc("export", "clusters", "--run", merged, "--json").json["clusters"]
+    }
+    nothing = dbc("assign", card, "--run", merged, "--csv", "who.csv")
+    assert "again.png" in nothing.out
+    assert "all pictures are in its clusters already" in nothing.out
+    with Path("who.csv").open(newline="") as opened:
+        (row,) = csv.DictReader(opened)
+    assert (row["path"], row["copy_of"], row["individual"]) == ("../card/again.png", "1-2.png", str(who["1-2.png"]))
+    draw(tmp_path / "other", COLOURS[:1], 1, seed=3)
+    (tmp_path / "other" / "0-0.png").rename(card / "new.png")
+    ran = dbc("assign", card, "--run", merged, "--json").json
+    assert (ran["n_samples"], ran["n_of_source"]) == (1, 2)
+    assert {row["path"]: row["copy_of"] for row in ran["assignments"]} == {
+        "../card/new.png": None,
+        "../card/again.png": "1-2.png",
+    }
+
+
 def test_nothing_to_assign_to_is_told(dbc: Dbc, run: Path) -> None:
     assert "no clusters found to assign pictures to" in dbc("assign", "--run", run).line
 

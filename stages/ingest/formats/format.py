@@ -20,6 +20,7 @@ class Findings:
 
     `missing` counts the values that are missing, by column; `left_out` the files that are no samples, by suffix, and
     `left_out_in` the images among them, by folder; `boxes` the boxes that are none or were changed, by what was the matter.
+    `there` are samples that the run has under another name: path and digest of the first image.
     `notes` and `warnings` are single lines; warnings are about what is probably not wanted. `draws_splits` says that the
     source has identities and no splits of its own, so that `test_fraction` decides them.
     """
@@ -30,6 +31,7 @@ class Findings:
     boxes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    there: list[tuple[str, str]] = field(default_factory=list)
     draws_splits: bool = False
 
     def tell(self, reporter: Reporter) -> None:

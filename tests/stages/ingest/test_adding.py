@@ -91,13 +91,14 @@ def test_the_same_folder_with_more_in_it_keeps_its_paths(tmp_path: Path, decoded
     folder = draw(tmp_path / "photos", ["a.png", "b.png"], seed=0)
     ingested(tmp_path / "run", folder)
     nothing = ingested(tmp_path / "run", folder, add=True)
-    assert (nothing.status, dataset_of(nothing).version) == ("up to date", 1)
+    assert (nothing.status, dataset_of(nothing).version, nothing.there) == ("up to date", 1, ())
     draw(folder, ["c.png"], seed=1)
     shutil.copy(folder / "a.png", folder / "copy of a.png")
     decoded.clear()
     made = ingested(tmp_path / "run", folder, add=True)
     assert sorted(dataset_of(made).read("path")) == ["a.png", "b.png", "c.png"]
     assert len(decoded) == 1
+    assert [path for path, _ in made.there] == ["copy of a.png"]
     assert ingested(tmp_path / "run", folder, add=True).status == "up to date"
 
 
