@@ -11,6 +11,7 @@ from dbc_cli.command import Given, initial_fields, parse
 from dbc_cli.flags.flag import DECLARED
 from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, SEED, WHITEN
 from dbc_cli.flags.training import INITIAL
+from schemas.choices import SEVERAL_LAYERS
 from schemas.recipes import DEFAULT_RECIPE, evaluation_of, extraction_of, merging_of, network_of
 from schemas.rules import argument, is_read
 from schemas.stage_names import INIT_STAGE, stage_label
@@ -66,7 +67,7 @@ def tell_of_another_pooling(given: Given) -> None:
 
     recipe, run = given["recipe"], given.run_directory
     model = None if recipe is None or network_of(recipe) or given["pooling"] else run.find("model", INIT_STAGE)
-    if model is not None and model_manifest(model).initial.pooling == "layers":
+    if model is not None and model_manifest(model).initial.pooling in SEVERAL_LAYERS:
         given.note(
             f"the network of this run has features of several layers, which --recipe {recipe} does not take; "
             "begin another run, or give --pooling avg before anything is trained"

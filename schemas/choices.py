@@ -58,7 +58,9 @@ BAG_OF_WORDS: Final = "bow"
 NO_WEIGHTS: Final = "none"
 IMAGENET: Final = "imagenet"
 """The names of random weights, and of those that a backbone was published with."""
-Pooling = Literal["auto", "avg", "gem", "layers"]
+Pooling = Literal["auto", "avg", "gem", "layers", "parts"]
+SEVERAL_LAYERS: Final = ("parts", "layers")
+"""Poolings that look at several layers, most numbers first."""
 LastStride = Literal[1, 2]
 NormStatistics = Literal["batch", "stored"]
 MemoryInit = Literal["centroids", "zeros"]

@@ -361,7 +361,7 @@ class TrainParameters(Parameters):
     """The repelled loss, eq. (1), its schedule, its optimizer and its augmentation.
 
     `frames` is how many random frames stand for a tracklet in a step, None for samples of one image. `freeze_through`
-    names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`. `loss` 'oim' is
+    names the last part of the backbone that keeps its weights: a module such as `layer2`, `half` or `finest`. `loss` 'oim' is
     online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published);
     'softmax' is cross-entropy of a linear classifier. `restart` trains every stage from the first weights.
     `exclusive` adds, to a classifier's loss, one that tells the samples which the stage leaves out from each other.

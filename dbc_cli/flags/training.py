@@ -29,8 +29,9 @@ INITIAL = (
     Flag(
         "pooling",
         Pooling,
-        "Features: avg (means of the last map), layers (means and deviations of earlier maps, too), gem (ResNets: generalised "
-        "means), or auto (layers of pretrained networks, if features do not become very wide).",
+        "Features: avg (means of the last map), layers (means and deviations of earlier maps, too), parts (those of the "
+        "middle, and of four stripes), gem (ResNets: generalised means), or auto (parts or layers of pretrained networks, if "
+        "features do not become very wide).",
         "by recipe: tuned auto, else avg",
         NETWORK,
     ),
@@ -67,7 +68,7 @@ TRAIN = (
     Flag(
         "freeze_through",
         str,
-        "Train no layer up to this one: a module such as layer2, half, or none.",
+        "Train no layer up to this one: a module such as layer2, half, finest (the finest that features see), or none.",
         "by recipe",
         TRAINING,
         "PART",

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from schemas.choices import IMAGENET
+from schemas.choices import IMAGENET, SEVERAL_LAYERS
 from schemas.manifest import Execution, ModelManifest
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from schemas.summaries import ModelSummary
 from stages.errors import UsageError
 from stages.nn.backbones.provider import Provider
-from stages.nn.backbones.register import pools_layers, provider_of
+from stages.nn.backbones.register import pooling_of_auto, provider_of
 from stages.nn.backbones.weights import WeightsFile, backbone_of, first_three
 from stages.nn.backbones.weights_content import pooling_of
 from stages.nn.initial_agreement import AUTO, WEIGHTS, describes, found_initial
@@ -27,6 +27,9 @@ from stages.runs.run_directory import RunDirectory, dataset_manifest, model_mani
 from stages.runs.store import Artifact, Writer
 from stages.samples import LEAST_IN_CAMERA, TRAIN, UNKNOWN, in_encounters
 from stages.typing import Int32Array
+
+_SEEN = {"layers": "layers", "parts": "layers and parts of the picture"}
+"""What features of these poolings are of, to tell."""
 
 
 def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
@@ -106,16 +109,18 @@ def _with_pooling(
     source = ("backbone", "weights_digest") if parameters.weights_digest else ("backbone", "weights")
     if before is not None and all(getattr(before, name) == getattr(parameters, name) for name in source):
         return parameters.model_copy(update={"pooling": before.pooling}), ""
-    if weights is not None and pooling_of(weights.path) == "layers":
-        told = ", features of several layers, as these weights were trained with"
-        return parameters.model_copy(update={"pooling": "layers"}), told
-    if not pools_layers(parameters):
+    trained_with = None if weights is None else pooling_of(weights.path)
+    if trained_with in SEVERAL_LAYERS:
+        told = f", features of several {_SEEN[trained_with]}, as these weights were trained with"
+        return parameters.model_copy(update={"pooling": trained_with}), told
+    pooling = pooling_of_auto(parameters)
+    if pooling == "avg":
         return parameters.model_copy(update={"pooling": "avg"}), ""
     why = _may_share_a_scene(run)
     if why is not None:
-        told = f", features of the last layer, because {why}; `pooling='layers'` takes several layers"
+        told = f", features of the last layer, because {why}; `pooling='{pooling}'` takes several {_SEEN[pooling]}"
         return parameters.model_copy(update={"pooling": "avg"}), told
-    return parameters.model_copy(update={"pooling": "layers"}), ", features of several layers"
+    return parameters.model_copy(update={"pooling": pooling}), f", features of several {_SEEN[pooling]}"
 
 
 def _may_share_a_scene(run: RunDirectory) -> str | None:

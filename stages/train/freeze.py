@@ -7,10 +7,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
+from stages.nn.backbones.layers import finest_map
 from stages.nn.model.network import ReidModel, build_model
 from stages.runs.making import Made
 from stages.runs.run_directory import model_manifest
-from stages.train.recipes import HALF, NOTHING
+from stages.train.recipes import FINEST, HALF, NOTHING
 
 
 def require_part(made: Made, name: str | None) -> None:
@@ -21,13 +22,17 @@ def require_part(made: Made, name: str | None) -> None:
     if name not in (None, HALF, NOTHING):
         found = made.artifact
         initial = InitParameters(**made.parameters) if found is None else model_manifest(found).initial
+        if name == FINEST and initial.pooling == "auto":
+            # only the weights decide, and they are still to be downloaded
+            return
         _module_named(build_model(initial).backbone, name)
 
 
 def freeze_through(model: ReidModel, name: str) -> None:
     """Freeze the backbone's parameters up to the end of its module `name`, in the order the network defines them.
 
-    `half` is the last module of the first half of the network's largest `nn.Sequential`. UsageError for an unknown name.
+    `half` is the last module of the first half of the network's largest `nn.Sequential`, `finest` the block that makes the
+    finest map which features of several layers see. UsageError for an unknown name.
     """
     frozen = _frozen_modules(model.backbone, _module_named(model.backbone, name))
     for module in frozen:
@@ -51,6 +56,11 @@ def _is_frozen(module: nn.Module) -> bool:
 def _module_named(backbone: nn.Module, name: str) -> str:
     if name == HALF:
         return _half(backbone)
+    if name == FINEST:
+        finest = finest_map(backbone)
+        if finest is None:
+            raise UsageError("`freeze_through='finest'` needs features of several layers, and this network has none")
+        return finest
     known = [found for found, _ in backbone.named_modules() if found]
     if name not in known:
         parts = [found for found in known if "." not in found]

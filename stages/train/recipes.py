@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.choices import BAG_OF_WORDS, RecipeName, words_of
+from schemas.choices import BAG_OF_WORDS, Pooling, RecipeName, words_of
 from schemas.parameters import TrainParameters
 from schemas.recipes import DEFAULT_RECIPE, FEW_IMAGES, RECIPES, VIDEO_FRAMES, Recipe
 from stages.errors import UsageError
@@ -16,6 +16,13 @@ NOTHING = "none"
 """The `freeze_through` that freezes nothing, even if the recipe would."""
 HALF = "half"
 """The `freeze_through` that freezes the first half of the network's largest `nn.Sequential`."""
+
+FINEST = "finest"
+"""The `freeze_through` that freezes the network up to the finest map which its features see."""
+
+# Where the first blocks learnt, too, faces of cats lost 0.09 of mAP, two pictures a vehicle 0.03. Without them three times the
+# rate does no harm: people in two cameras gained 0.03 at a rate of 0.01, 0.05 at 0.02, 0.12 at 0.04 (benchmarks/RESULTS.md)
+_OF_PARTS: Mapping[str, Any] = {"freeze_through": FINEST, "learning_rate": 0.03}
 
 
 def published_freeze(backbone: str) -> str:
@@ -31,6 +38,7 @@ def resolve(
     recipe: RecipeName = DEFAULT_RECIPE,
     random_weights: bool = False,
     backbone: str = "resnet50",
+    pooling: Pooling = "avg",
     is_video: bool = False,
     views_known: bool = False,
     overrides: Mapping[str, Any] | None = None,
@@ -43,6 +51,8 @@ def resolve(
         A name of `schemas.recipes.RECIPES`.
     random_weights
         Whether the `backbone` started from random weights.
+    pooling
+        What the features of the network are of.
     is_video
         Whether samples are tracklets.
     views_known
@@ -74,9 +84,8 @@ def resolve(
         said = RECIPES[recipe]
         schedule = said.from_random if random_weights else said.training
         rates = schedule.fields(stage, mean_size=n_samples / n_clusters)
-        if given.get("supervised") and not random_weights and recipe != "paper":
-            # identities are known: there are no clusters to wait for
-            rates |= FEW_IMAGES
+        if not random_weights:
+            rates |= _for_weights(recipe, pooling=pooling, supervised=bool(given.get("supervised")))
         if is_video:
             rates |= _for_video(said, stage, backbone=backbone)
     if stage == 0:
@@ -91,6 +100,14 @@ def resolve(
         rates["mirror"] = False
     fitted = _fitted(rates, given)
     return TrainParameters.model_validate({"stage": stage, "recipe": recipe, **fitted, **given})
+
+
+def _for_weights(recipe: RecipeName, *, pooling: Pooling, supervised: bool) -> dict[str, Any]:
+    """What else a recipe does to weights that were learnt from pictures."""
+    if supervised:
+        # identities are known: there are no clusters to wait for
+        return {} if recipe == "paper" else dict(FEW_IMAGES)
+    return dict(_OF_PARTS) if pooling == "parts" and RECIPES[recipe].pooling == "auto" else {}
 
 
 def _for_video(recipe: Recipe, stage: int, *, backbone: str) -> dict[str, Any]:

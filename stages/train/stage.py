@@ -197,6 +197,7 @@ def _parameters(
         recipe=overrides.get("recipe", DEFAULT_RECIPE),
         random_weights=model_manifest(before).initial.weights == NO_WEIGHTS,
         backbone=model_manifest(before).initial.backbone,
+        pooling=model_manifest(before).initial.pooling,
         is_video=summary.n_images > summary.n_samples,
         views_known=views_known(dataset),
         overrides={name: value for name, value in overrides.items() if name != "recipe"},

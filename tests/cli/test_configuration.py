@@ -87,7 +87,7 @@ def test_a_value_of_the_configuration_that_no_stage_takes_is_one_line(dbc: Dbc, 
     assert "/config.toml: backbone must be bow" in result.line
     (run / "config.toml").write_text("pooling = 'max'\n")
     assert (
-        "config.toml: pooling must be one of 'auto', 'avg', 'gem', 'layers', got 'max'"
+        "config.toml: pooling must be one of 'auto', 'avg', 'gem', 'layers', 'parts', got 'max'"
         in dbc("extract", "--run", run).line
     )
     (run / "config.toml").write_text("lambda = -1\n")

@@ -84,7 +84,7 @@ def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda, fie
         np.testing.assert_allclose(result.loss, undisturbed.loss, rtol=1e-3)
 
 
-@pytest.mark.parametrize("pooling", ["avg", "layers"])
+@pytest.mark.parametrize("pooling", ["avg", "layers", "parts"])
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
 def test_a_recorded_backbone_gives_the_features_and_gradients_of_the_plain_one(cuda, amp, pooling) -> None:  # type: ignore[no-untyped-def]
     import torch

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from schemas.choices import SEVERAL_LAYERS
 from schemas.manifest import Execution, FeaturesManifest, ModelManifest
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, InitParameters, TrainParameters
 from schemas.stage_names import INIT_STAGE
@@ -345,7 +346,7 @@ def _own_run(run: RunDirectory, method: str, options: Options, context: Context,
     if not prefix:
         return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE)
     known = model_manifest(made).initial.model_dump(exclude={"weights_digest", "embedding_dim"})
-    if known["pooling"] == "layers":
+    if known["pooling"] in SEVERAL_LAYERS:
         known["pooling"] = "avg"
         context.reporter.note(f"{method} measures features of the last layer; those of this run are of several layers")
     initial = {**known, "backbone": prefix + known["backbone"], "weights": str(made.path)}

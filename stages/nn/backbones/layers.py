@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from schemas.choices import SEVERAL_LAYERS, Pooling
 from stages.errors import UsageError
 
 PROBE = 128
 """Height and width of the image that finds the layers."""
-FINEST = 8
-"""The smallest stride of a map that is looked at: before it come edges, which all individuals have."""
+FINEST = {"layers": 8, "parts": 4}
+"""The smallest stride of a map that is looked at. Whole pictures have the same edges; their parts differ in colour."""
+N_STRIPES = 4
+"""Horizontal stripes of a picture: head, chest, hips and feet of a person."""
 MOST_NUMBERS = 2560
 """Numbers of a feature up to which several layers are taken unasked: ResNet-50 would have 5,120, and whitening takes d³."""
 _LEAST_VARIANCE = 1e-6
@@ -26,54 +30,108 @@ class _Layers:
     They leave the names of the network's parts as they are, and are copied with it.
     """
 
-    def __init__(self, n_maps: int) -> None:
+    def __init__(self, n_maps: int, statistics: Callable[[Tensor], tuple[Tensor, ...]]) -> None:
         self._maps: list[Tensor | None] = [None] * n_maps
+        self._statistics = statistics
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> _Layers:
         """A copy without maps: those of a pass that was broken off may belong to a graph."""
-        return _Layers(len(self._maps))
+        return _Layers(len(self._maps), self._statistics)
 
     def keep(self, _module: nn.Module, _given: Any, found: Tensor, *, number: int) -> None:
         """Keep a map (B, C, H, W)."""
         self._maps[number] = found
 
     def join(self, _module: nn.Module, _given: Any, features: Tensor) -> Tensor:
-        """`features` (B, d) and, of each map, the mean and the deviation of its channels, all of length 1, in float32."""
+        """`features` (B, d) and the statistics of each map, all of length 1, in float32."""
         parts = [features.float()]
         for number, found in enumerate(self._maps):
             if found is not None:
-                maps = found.float()
-                mean = maps.mean(dim=(2, 3))
-                variance = (maps - mean[:, :, None, None]).square().mean(dim=(2, 3))
-                # the root has no gradient at 0
-                parts += [mean, (variance + _LEAST_VARIANCE).sqrt()]
+                parts += self._statistics(found.float())
             self._maps[number] = None
         return torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1)
 
 
-def pool_layers(network: nn.Module, *, dim: int, name: str) -> int:
+def _of_all(maps: Tensor) -> tuple[Tensor, ...]:
+    """The mean and the deviation of each channel of `maps` (B, C, H, W): two of (B, C)."""
+    mean = maps.mean(dim=(2, 3))
+    variance = (maps - mean[:, :, None, None]).square().mean(dim=(2, 3))
+    # the root has no gradient at 0
+    return mean, (variance + _LEAST_VARIANCE).sqrt()
+
+
+def _of_parts(maps: Tensor) -> tuple[Tensor, ...]:
+    """Of each channel of `maps` (B, C, H, W): the mean and the deviation, weighted towards the middle of the picture, (B, C),
+    and the means of `N_STRIPES` stripes of equal height, weighted towards the middle of the width, (B, C · N_STRIPES).
+    """
+    # sums of products, which neither autocast nor TF32 rounds, and whose gradients are alike each time
+    height, width = (_window(maps.shape[dim], maps.device) for dim in (2, 3))
+    window = height[:, None] * width
+    mean = (maps * window).sum(dim=(2, 3))
+    variance = ((maps - mean[:, :, None, None]).square() * window).sum(dim=(2, 3))
+    rows = (maps * width).sum(dim=3)
+    stripes = (rows[:, :, None] * _stripes(maps.shape[2], maps.device)).sum(dim=3)
+    return mean, (variance + _LEAST_VARIANCE).sqrt(), stripes.flatten(1)
+
+
+def _window(size: int, device: torch.device) -> Tensor:
+    """Hann's window, (size,), of sum 1: most in the middle, next to nothing at both ends."""
+    weights = torch.sin((torch.arange(size, device=device) + 0.5) * (torch.pi / size)).square()
+    return weights / weights.sum()
+
+
+def _stripes(height: int, device: torch.device) -> Tensor:
+    """The share of each stripe that each of `height` rows fills, (`N_STRIPES`, height)."""
+    stripe = torch.arange(N_STRIPES, device=device)[:, None] * (height / N_STRIPES)
+    row = torch.arange(height, device=device)
+    filled = torch.minimum(stripe + height / N_STRIPES, row + 1.0) - torch.maximum(stripe, row)
+    return filled.clamp_min(0) * (N_STRIPES / height)
+
+
+_STATISTICS: dict[str, tuple[Callable[[Tensor], tuple[Tensor, ...]], int]] = {
+    "layers": (_of_all, 2),
+    "parts": (_of_parts, 2 + N_STRIPES),
+}
+"""What is taken of a map by each `pooling`, and how many numbers for a channel."""
+
+
+def pool_layers(network: nn.Module, *, dim: int, name: str, pooling: str) -> int:
     """The dimension of the features of `network` from now on, those of several layers; until now it was `dim`.
 
-    Behind the features come means and deviations of the last map of every stride from `FINEST` on that is finer than that of
-    the last map of all. UsageError if there is none.
+    Behind the features come statistics of the last map of every stride from `FINEST` on that is finer than that of the last
+    map of all. UsageError if there is none.
     """
-    maps, end = _layers_of(network, dim)
+    maps, end = _layers_of(network, dim, pooling)
     if not maps or end is None:
-        raise UsageError(f"`pooling` must be 'avg' for {name}, which has no maps of several sizes, got 'layers'")
-    layers = _Layers(len(maps))
+        raise UsageError(f"`pooling` must be 'avg' for {name}, which has no maps of several sizes, got '{pooling}'")
+    statistics, n_each = _STATISTICS[pooling]
+    layers = _Layers(len(maps), statistics)
     for number, (block, _) in enumerate(maps):
         block.register_forward_hook(functools.partial(layers.keep, number=number))
+    network.finest_map = next(part for part, module in network.named_modules() if module is maps[0][0])
     end.register_forward_hook(layers.join)
-    return dim + 2 * sum(channels for _, channels in maps)
+    return dim + n_each * sum(channels for _, channels in maps)
 
 
-def are_few(network: nn.Module, dim: int) -> bool:
-    """Whether `network`, whose features have `dim` numbers, has several layers, and has `MOST_NUMBERS` at most with them."""
-    maps, end = _layers_of(network, dim)
-    return bool(maps) and end is not None and dim + 2 * sum(channels for _, channels in maps) <= MOST_NUMBERS
+def finest_map(network: nn.Module) -> str | None:
+    """The block whose map is the finest that features of `network` see, by name; None if they see the last map alone."""
+    return getattr(network, "finest_map", None)
 
 
-def _layers_of(network: nn.Module, dim: int) -> tuple[list[tuple[nn.Module, int]], nn.Module | None]:
+def most_layers(network: nn.Module, dim: int) -> Pooling:
+    """The first of 'parts', 'layers' and 'avg' with which features of `network`, now of `dim` numbers, are not very wide."""
+    for pooling in SEVERAL_LAYERS:
+        maps, end = _layers_of(network, dim, pooling)
+        if (
+            maps
+            and end is not None
+            and dim + _STATISTICS[pooling][1] * sum(channels for _, channels in maps) <= MOST_NUMBERS
+        ):
+            return pooling
+    return "avg"
+
+
+def _layers_of(network: nn.Module, dim: int, pooling: str) -> tuple[list[tuple[nn.Module, int]], nn.Module | None]:
     """The blocks whose maps are looked at, with their channels, finest first, and the part that gives the features."""
     blocks = [*network.children()]
     blocks += [block for child in blocks if isinstance(child, nn.Sequential) for block in child]
@@ -106,5 +164,7 @@ def _layers_of(network: nn.Module, dim: int) -> tuple[list[tuple[nn.Module, int]
     if not maps or not ends or features.shape != (1, dim) or maps[-1][1] != dim:
         return [], None
     last = maps[-1][2]
-    chosen = {height: (block, channels) for block, channels, height in maps if last < height <= PROBE // FINEST}
+    chosen = {
+        height: (block, channels) for block, channels, height in maps if last < height <= PROBE // FINEST[pooling]
+    }
     return [*chosen.values()], ends[-1]

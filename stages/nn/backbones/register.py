@@ -9,10 +9,11 @@ import pkgutil
 
 from torch import nn
 
+from schemas.choices import SEVERAL_LAYERS, Pooling
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn import backbones
-from stages.nn.backbones.layers import are_few, pool_layers
+from stages.nn.backbones.layers import most_layers, pool_layers
 from stages.nn.backbones.provider import Provider
 from stages.nn.seeded import seeded
 
@@ -53,13 +54,13 @@ def build_backbone(parameters: InitParameters) -> tuple[nn.Module, int]:
     provider = provider_of(parameters.backbone)
     with seeded(parameters.seed):
         network, dim = provider.build(parameters)
-    if parameters.pooling == "layers":
-        dim = pool_layers(network, dim=dim, name=parameters.backbone)
+    if parameters.pooling in SEVERAL_LAYERS:
+        dim = pool_layers(network, dim=dim, name=parameters.backbone, pooling=parameters.pooling)
     return network, dim
 
 
-def pools_layers(parameters: InitParameters) -> bool:
-    """Whether `pooling` 'auto' takes features of several layers for the network and weights of `parameters`."""
+def pooling_of_auto(parameters: InitParameters) -> Pooling:
+    """'avg', or the pooling of several layers that `pooling` 'auto' takes for the network and weights of `parameters`."""
     if not provider_of(parameters.backbone).pools_layers(parameters):
-        return False
-    return are_few(*build_backbone(parameters.model_copy(update={"pooling": "avg"})))
+        return "avg"
+    return most_layers(*build_backbone(parameters.model_copy(update={"pooling": "avg"})))

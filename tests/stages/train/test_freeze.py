@@ -11,7 +11,7 @@ from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.model.network import ReidModel, build_model, model_arrays
 from stages.train.freeze import _half, freeze_through, set_training_mode
-from stages.train.recipes import published_freeze
+from stages.train.recipes import FINEST, published_freeze
 from tests.tiny_training import tiny_model, trained
 
 
@@ -49,6 +49,17 @@ def test_the_published_part_of_each_network(backbone: str, part: str) -> None:
         model = build_model(InitParameters(backbone=backbone, embedding_dim=4))
     named = published_freeze(backbone)
     assert (_half(model.backbone) if named == "half" else named) == part
+
+
+def test_the_finest_map_that_features_see_is_the_first_that_learns_no_more() -> None:
+    asked = InitParameters(backbone="mobilenet_v3_small", embedding_dim=4)
+    for pooling, block in (("parts", 1), ("layers", 3)):
+        model = build_model(asked.model_copy(update={"pooling": pooling}))
+        freeze_through(model, FINEST)
+        learns = {int(name.split(".")[1]): p.requires_grad for name, p in model.backbone.named_parameters()}
+        assert all(does == (number > block) for number, does in learns.items())
+    with pytest.raises(UsageError, match=r"`freeze_through='finest'` needs features of several layers"):
+        freeze_through(build_model(asked), FINEST)
 
 
 def test_half_of_a_network_is_half_of_its_largest_row_of_parts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -72,6 +74,19 @@ def test_auto_trains_random_weights_from_the_start_with_one_rate_for_all() -> No
     assert first.epochs > later.epochs > 0
     assert first.backbone_rate == later.backbone_rate == 1.0
     assert first.norm_statistics == "batch"
+
+
+def test_what_parts_of_the_picture_show_is_kept_in_training_where_no_identities_are_known() -> None:
+    def frozen(**changed: Any) -> str | None:
+        return resolve(7, **{**SIZES, "pooling": "parts", **changed}).freeze_through
+
+    assert frozen() == "finest"
+    assert frozen(pooling="layers") is None
+    assert frozen(recipe="auto") is None
+    assert frozen(random_weights=True) is None
+    assert frozen(overrides={"supervised": True}) is None
+    assert frozen(overrides={"freeze_through": "none"}) is None
+    assert frozen(overrides={"freeze_through": "half"}) == "half"
 
 
 def test_a_bag_of_words_has_nothing_to_train() -> None:
