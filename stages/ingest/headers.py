@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -77,9 +77,9 @@ def taken_at(file: Path) -> str:
     return "" if header is None else header.taken
 
 
-def some_headers(root: Path, samples: Samples) -> dict[str, Header]:
-    """The headers of about `MOST_PICTURES` pictures of `samples` under `root` that can be read, by path, in order."""
-    paths = sorted(set(samples.path))
+def some_headers(root: Path, paths: Iterable[str]) -> dict[str, Header]:
+    """The headers of about `MOST_PICTURES` of `paths` under `root` that can be read, by path, in order."""
+    paths = sorted(set(paths))
     found = {path: header_of(root / path) for path in paths[:: max(len(paths) // MOST_PICTURES, 1)]}
     return {path: header for path, header in found.items() if header is not None}
 

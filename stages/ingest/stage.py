@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
 from stages.ingest.formats.names import shown
-from stages.ingest.headers import in_pages, shrunk, some_headers, squeezed, stored_dark
+from stages.ingest.headers import Header, in_pages, shrunk, some_headers, squeezed, stored_dark
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures, told_queries
 from stages.ingest.light import Kinds, cameras_by_light, tell_light
 from stages.ingest.order import content_order
@@ -164,6 +164,8 @@ def _images(
         samples = samples.take(order)
         return _Images(samples, samples.path, digests, pixels, root, table)
     added = addition(before, samples, digests, root=root, findings=findings)
+    new = [added.samples.path[image] for image in np.flatnonzero(added.stored < 0).tolist()]
+    findings.warnings += _told_taken_badly(some_headers(root, new), root)
     kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
     return _Images(
         added.samples, added.path, list(kept.digests), pixels, kept.root, table, Stored(before, added.stored)
@@ -237,9 +239,10 @@ def _samples(
             "`test_fraction` has no effect: the source has no identities, or has splits of its own"
         )
     pictures = image_root(source, root)
-    headers, height, width = some_headers(pictures, samples), parameters.height, parameters.width
-    findings.warnings += [*told_clocks(samples, headers), *stored_dark(headers, pictures), *in_pages(headers)]
+    headers, height, width = some_headers(pictures, samples.path), parameters.height, parameters.width
+    findings.warnings += told_clocks(samples, headers)
     if before is None:
+        findings.warnings += _told_taken_badly(headers, pictures)
         told = findings.notes if {"height", "width"} & parameters.model_fields_set else findings.warnings
         told += squeezed(headers, samples, height=height, width=width)
     findings.notes += shrunk(headers, samples, height=height, width=width)
@@ -248,6 +251,11 @@ def _samples(
         return samples
     is_kept = made_with is not None and made_with.encounter_gap == parameters.encounter_gap
     return by_time(samples, pictures, gap=parameters.encounter_gap, findings=findings, where_possible=is_kept)
+
+
+def _told_taken_badly(headers: Mapping[str, Header], root: Path) -> list[str]:
+    """Lines to warn with of pictures that are stored nearly black, or of several pages."""
+    return [*stored_dark(headers, root), *in_pages(headers)]
 
 
 def _look_at(images: _Images, findings: Findings, leaks: dict[str, int], notes: Sequence[str]) -> list[str]:

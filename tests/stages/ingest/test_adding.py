@@ -119,6 +119,25 @@ def test_copies_that_were_told_are_not_told_again(tmp_path: Path) -> None:
     assert told("e.png", "f.png") == [f"{copies}: 2"]
 
 
+def test_only_new_pictures_are_told_to_be_dark_or_of_several_pages(tmp_path: Path) -> None:
+    def told() -> list[str]:
+        said: list[str] = []
+        reporter = Mock(wraps=SILENT, warn=said.append)
+        ingested(run, folder, add=run.exists(), context=Context(reporter=reporter))
+        return [line.partition(": ")[2].partition(", the")[0] for line in said if "16 bits" in line or "pages" in line]
+
+    run, folder = tmp_path / "run", draw(tmp_path / "photos", ["a.png"], seed=1)
+    Image.fromarray(np.full((8, 8), 1023, dtype=np.uint16)).save(folder / "dark.png")
+    with Image.open(folder / "a.png") as page:
+        page.save(folder / "pages.tif", save_all=True, append_images=[page.rotate(90)])
+    assert len(told()) == 2
+    draw(folder, ["b.png"], seed=2)
+    assert [told(), told()] == [[], []]
+    Image.fromarray(np.full((8, 8), 900, dtype=np.uint16)).save(folder / "night.png")
+    (line,) = told()
+    assert line.startswith("no pixel of 1 of the 1 looked at")
+
+
 def test_paths_of_added_pictures_start_where_the_others_lie_now(tmp_path: Path) -> None:
     here = tmp_path / "here"
     draw(here / "day1", ["1.png", "2.png"], seed=0)

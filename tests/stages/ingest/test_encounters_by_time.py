@@ -163,7 +163,7 @@ def test_clocks_that_are_wrong_are_told_and_seasons_are_not(tmp_path: Path) -> N
     for name in "bc":
         Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.jpg", exif=exif)
     unsaid = samples_of(*((f"{name}.jpg", UNKNOWN, "") for name in "abc"))
-    (told,) = told_clocks(unsaid, some_headers(tmp_path, unsaid))
+    (told,) = told_clocks(unsaid, some_headers(tmp_path, unsaid.path))
     assert told.startswith("1 of 3 pictures that were looked at are of 2000, of '.', and the others of 2024;")
 
 

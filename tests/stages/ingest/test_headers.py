@@ -28,11 +28,11 @@ def pictures(folder: Path, *sizes: tuple[int, int], turned: bool = False) -> Sam
 
 
 def told_squeezed(folder: Path, samples: Samples, *, height: int, width: int) -> list[str]:
-    return squeezed(some_headers(folder, samples), samples, height=height, width=width)
+    return squeezed(some_headers(folder, samples.path), samples, height=height, width=width)
 
 
 def told_shrunk(folder: Path, samples: Samples, *, side: int) -> list[str]:
-    return shrunk(some_headers(folder, samples), samples, height=side, width=side)
+    return shrunk(some_headers(folder, samples.path), samples, height=side, width=side)
 
 
 def test_squares_stored_as_standing_people_are_told(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_pages_that_are_left_out_are_told(tmp_path: Path, suffix: str) -> None:
     first, second = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
     first.save(tmp_path / f"a.{suffix}", save_all=True, append_images=[second])
     first.save(tmp_path / f"b.{suffix}")
-    (told,) = in_pages(some_headers(tmp_path, table([f"b.{suffix}", f"a.{suffix}", "lost.png"])))
+    (told,) = in_pages(some_headers(tmp_path, [f"b.{suffix}", f"a.{suffix}", "lost.png"]))
     assert told.startswith(
         "pictures of several pages or frames, of which the first is taken: 1 of the 2 looked at, the first"
     )
-    assert in_pages(some_headers(tmp_path, table([f"b.{suffix}"]))) == []
+    assert in_pages(some_headers(tmp_path, [f"b.{suffix}"])) == []
