@@ -19,8 +19,10 @@ FINEST = {"layers": 8, "parts": 4}
 """The smallest stride of a map that is looked at. Whole pictures have the same edges; their parts differ in colour."""
 N_STRIPES = 4
 """Horizontal stripes of a picture: head, chest, hips and feet of a person."""
-MOST_NUMBERS = 2560
-"""Numbers of a feature up to which several layers are taken unasked: ResNet-50 would have 5,120, and whitening takes d³."""
+MOST_CHANNELS, N_GROUPS = 128, 64
+"""A map of more channels is looked at in about so many groups of neighbours: with 96 in 32, next to nothing was lost."""
+MOST_NUMBERS = 3200
+"""Numbers of a feature up to which several layers are taken unasked, those of ResNet-50: whitening takes their third power."""
 _LEAST_VARIANCE = 1e-6
 
 
@@ -61,9 +63,10 @@ def _of_all(maps: Tensor) -> tuple[Tensor, ...]:
 
 
 def _of_parts(maps: Tensor) -> tuple[Tensor, ...]:
-    """Of each channel of `maps` (B, C, H, W): the mean and the deviation, weighted towards the middle of the picture, (B, C),
-    and the means of `N_STRIPES` stripes of equal height, weighted towards the middle of the width, (B, C · N_STRIPES).
+    """Of each channel of `maps` (B, C, H, W), or group of channels: the mean and the deviation, weighted towards the middle of
+    the picture, (B, C), and means of `N_STRIPES` stripes of equal height, weighted towards the middle of the width, (B, 4 C).
     """
+    maps = _in_groups(maps)
     # sums of products, which neither autocast nor TF32 rounds, and whose gradients are alike each time
     height, width = (_window(maps.shape[dim], maps.device) for dim in (2, 3))
     window = height[:, None] * width
@@ -72,6 +75,24 @@ def _of_parts(maps: Tensor) -> tuple[Tensor, ...]:
     rows = (maps * width).sum(dim=3)
     stripes = (rows[:, :, None] * _stripes(maps.shape[2], maps.device)).sum(dim=3)
     return mean, (variance + _LEAST_VARIANCE).sqrt(), stripes.flatten(1)
+
+
+def _group_size(channels: int) -> int:
+    """How many channels are looked at as one."""
+    return 1 if channels <= MOST_CHANNELS else -(-channels // N_GROUPS)
+
+
+def _in_groups(maps: Tensor) -> Tensor:
+    """`maps` (B, C, H, W) as means of groups of neighbouring channels; what the last group lacks is 0."""
+    size = _group_size(maps.shape[1])
+    if size == 1:
+        return maps
+    padded = functional.pad(maps, (0, 0, 0, 0, 0, -maps.shape[1] % size))
+    return padded.reshape(len(maps), -1, size, *maps.shape[2:]).mean(dim=2)
+
+
+def _numbers_of_parts(channels: int) -> int:
+    return (2 + N_STRIPES) * -(-channels // _group_size(channels))
 
 
 def _window(size: int, device: torch.device) -> Tensor:
@@ -88,11 +109,11 @@ def _stripes(height: int, device: torch.device) -> Tensor:
     return filled.clamp_min(0) * (N_STRIPES / height)
 
 
-_STATISTICS: dict[str, tuple[Callable[[Tensor], tuple[Tensor, ...]], int]] = {
-    "layers": (_of_all, 2),
-    "parts": (_of_parts, 2 + N_STRIPES),
+_STATISTICS: dict[str, tuple[Callable[[Tensor], tuple[Tensor, ...]], Callable[[int], int]]] = {
+    "layers": (_of_all, lambda channels: 2 * channels),
+    "parts": (_of_parts, _numbers_of_parts),
 }
-"""What is taken of a map by each `pooling`, and how many numbers for a channel."""
+"""What is taken of a map by each `pooling`, and how many numbers that are for so many channels."""
 
 
 def pool_layers(network: nn.Module, *, dim: int, name: str, pooling: str) -> int:
@@ -104,13 +125,13 @@ def pool_layers(network: nn.Module, *, dim: int, name: str, pooling: str) -> int
     maps, end = _layers_of(network, dim, pooling)
     if not maps or end is None:
         raise UsageError(f"`pooling` must be 'avg' for {name}, which has no maps of several sizes, got '{pooling}'")
-    statistics, n_each = _STATISTICS[pooling]
+    statistics, n_numbers = _STATISTICS[pooling]
     layers = _Layers(len(maps), statistics)
     for number, (block, _) in enumerate(maps):
         block.register_forward_hook(functools.partial(layers.keep, number=number))
     network.finest_map = next(part for part, module in network.named_modules() if module is maps[0][0])
     end.register_forward_hook(layers.join)
-    return dim + n_each * sum(channels for _, channels in maps)
+    return dim + sum(n_numbers(channels) for _, channels in maps)
 
 
 def finest_map(network: nn.Module) -> str | None:
@@ -122,11 +143,8 @@ def most_layers(network: nn.Module, dim: int) -> Pooling:
     """The first of 'parts', 'layers' and 'avg' with which features of `network`, now of `dim` numbers, are not very wide."""
     for pooling in SEVERAL_LAYERS:
         maps, end = _layers_of(network, dim, pooling)
-        if (
-            maps
-            and end is not None
-            and dim + _STATISTICS[pooling][1] * sum(channels for _, channels in maps) <= MOST_NUMBERS
-        ):
+        n_added = sum(_STATISTICS[pooling][1](channels) for _, channels in maps)
+        if end is not None and 0 < n_added <= MOST_NUMBERS - dim:
             return pooling
     return "avg"
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.extract.folding import folded
-from stages.nn.backbones.layers import _of_parts
+from stages.nn.backbones.layers import _in_groups, _numbers_of_parts, _of_parts
 from stages.nn.backbones.register import pooling_of_auto
 from stages.nn.initial_model import initial_model, why_one_scene
 from stages.nn.model.network import ReidModel, build_model
@@ -116,6 +116,15 @@ def test_parts_of_a_mirror_image_are_the_same_and_those_of_the_middle_count_most
     assert model.head.linear.in_features > DIM
 
 
+@pytest.mark.parametrize(("channels", "size"), [(128, 1), (130, 3), (256, 4), (1000, 16), (1024, 16)])
+def test_a_map_of_many_channels_is_looked_at_in_groups_of_neighbours(channels: int, size: int) -> None:
+    maps = torch.rand(2, channels, 4, 3, generator=torch.Generator().manual_seed(1))
+    found = _in_groups(maps)
+    expected = [maps[:, first : first + size].sum(1) / size for first in range(0, channels, size)]
+    torch.testing.assert_close(found, torch.stack(expected, dim=1))
+    assert sum(part.shape[1] for part in _of_parts(maps)) == _numbers_of_parts(channels) == 6 * found.shape[1]
+
+
 @torch.inference_mode()
 def test_parts_are_in_float32_whatever_the_network_computes_in() -> None:
     plain, half = _of_parts(images().double().float()), None
@@ -154,7 +163,6 @@ def test_a_network_without_maps_of_several_sizes_is_refused(backbone: str, pooli
     ("backbone", "weights", "expected"),
     [
         ("mobilenet_v3_small", True, "parts"),
-        ("resnet18", True, "layers"),
         ("mobilenet_v3_small", False, "avg"),
         ("squeezenet1_1", True, "avg"),
     ],
@@ -188,10 +196,10 @@ def test_a_run_of_before_keeps_its_pooling_until_it_has_other_weights(tmp_path: 
 
 
 def test_auto_leaves_networks_alone_whose_features_would_be_very_wide() -> None:
-    names = ("mobilenet_v2", "resnet18", "resnet50")
+    names = ("mobilenet_v2", "resnet18", "resnet50", "inception_v3")
     state = torch.random.get_rng_state()
     found = [pooling_of_auto(InitParameters(backbone=name, weights="imagenet")) for name in names]
-    assert found == ["parts", "layers", "avg"]
+    assert found == ["parts", "parts", "parts", "avg"]
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
