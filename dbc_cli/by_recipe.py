@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
     from stages.constraints.stage import AskedConstraints
     from stages.loop.plan import Plan
+    from stages.runs.making import Made
     from stages.runs.run_directory import RunDirectory
 
 COMPARES = (
@@ -54,11 +55,14 @@ def try_initial(given: Given, *plans: Plan) -> None:
         return
     from stages.train.freeze import require_part
 
-    tried: list[dict[str, Any]] = []
+    tried: list[tuple[dict[str, Any], Made]] = []
     for plan in plans:
-        if (asked := {name: value for name, value in plan.initial.items() if name != "seed"}) not in tried:
-            tried.append(asked)
-            require_part(new_initial(run, asked, given.context()), plan.train.get("freeze_through"))
+        asked = {name: value for name, value in plan.initial.items() if name != "seed"}
+        made = next((made for before, made in tried if before == asked), None)
+        if made is None:
+            made = new_initial(run, asked, given.context())
+            tried.append((asked, made))
+        require_part(made, plan.freezes)
 
 
 def tell_of_another_pooling(given: Given) -> None:

@@ -56,6 +56,11 @@ class Plan:
         return self.train.get("epochs") != 0 and self.initial.get("backbone") != BAG_OF_WORDS
 
     @property
+    def freezes(self) -> str | None:
+        """The part up to which training is asked to keep the network's weights; None also if nothing trains."""
+        return self.train.get("freeze_through") if self.trains and not self.merge_only else None
+
+    @property
     def stage_numbers(self) -> list[int]:
         """The stages the run has, in order."""
         return [INIT_STAGE, *range(1 if self.merge_only else 0, self.last_stage + 1)]

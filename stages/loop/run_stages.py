@@ -193,7 +193,7 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
 
 def _initial(run: RunDirectory, *, plan: Plan, context: Context) -> Made:
     made = initial_model(run, plan.initial, context=context.without_force())
-    require_part(made, plan.train.get("freeze_through") if plan.trains and not plan.merge_only else None)
+    require_part(made, plan.freezes)
     return made
 
 

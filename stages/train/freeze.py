@@ -59,13 +59,17 @@ def _module_named(backbone: nn.Module, name: str) -> str:
     if name == FINEST:
         finest = finest_map(backbone)
         if finest is None:
-            raise UsageError("`freeze_through='finest'` needs features of several layers, and this network has none")
+            raise UsageError(
+                "`freeze_through='finest'` needs features of several layers, and this network has none; name another part, or "
+                "begin with `pooling='parts'`"
+            )
         return finest
     known = [found for found, _ in backbone.named_modules() if found]
     if name not in known:
         parts = [found for found in known if "." not in found]
         raise UsageError(
-            f"`freeze_through` must be 'half' or a part of the backbone ({', '.join(parts)}, or a part of these), got {name!r}"
+            f"`freeze_through` must be 'none', 'half', 'finest' or a part of the backbone ({', '.join(parts)}, or a part of "
+            f"these), got {name!r}"
         )
     return name
 

@@ -27,7 +27,7 @@ def checkpoints(run: Path) -> list[str]:
     ("flags", "told"),
     [
         (["--checkpoint-every", "0"], "--checkpoint-every must be at least 1, got 0"),
-        (["--freeze-through", "layer9"], "--freeze-through must be 'half' or a part of the backbone"),
+        (["--freeze-through", "layer9"], "--freeze-through must be 'none', 'half', 'finest' or a part of the backbone"),
         (["--frames", "16"], "--frames 16 needs a dataset of tracklets"),
         (["--random-erasing", "2"], "--random-erasing must be at most 1, got 2.0"),
         (["--color-jitter", "-1"], "--color-jitter must be at least 0, got -1.0"),
@@ -51,10 +51,16 @@ def test_a_part_that_the_network_lacks_is_told_before_any_stage_is_made(dbc: Dbc
     for command in (["train", "--stage", "0", "--dry-run"], ["run", "--dry-run"], ["run"]):
         result = dbc(*command, *part)
         assert result.status == 2
-        assert f"dbc {command[0]}: --freeze-through must be 'half' or a part of the backbone (" in result.line
+        assert (
+            f"dbc {command[0]}: --freeze-through must be 'none', 'half', 'finest' or a part of the backbone ("
+            in result.line
+        )
     shutil.rmtree(run / "stage-init")
     for command in (["run"], ["sweep", "--seed", "0,1"]):
         assert "got 'layer9'" in dbc(*command, "--dry-run", *NETWORK, *part).line
+    several = ["sweep", "--freeze-through", "layer1,layer9", "--run", run]
+    assert "got 'layer9'" in dbc(*several, "--dry-run", *NETWORK).line
+    assert dbc("run", "--epochs", "0", "--dry-run", *NETWORK, *part).status == 0
     assert sorted(path.name for path in run.glob("stage-*")) == []
 
 
