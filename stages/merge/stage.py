@@ -185,14 +185,14 @@ def _stage_before(run: RunDirectory, stage: int, from_stage: int | None, paramet
 def _kept(
     run: RunDirectory, stage: int, previous: Artifact | None, known: Artifact | None, context: Context
 ) -> Made | None:
-    """The clusters `previous`, with a note, if merges made them with the constraints `known` or none: so they stay, or are
-    taken again if other answers corrected them. None if there is something to correct.
+    """The clusters `previous`, with a note, if merges made them with the constraints `known` or there are none now: so they
+    stay, or are taken again if other answers corrected them. None if there is something to correct.
     """
     if previous is None:
         return None
     before, made_as = parent_of(previous, "constraints"), clusters_manifest(previous).parameters
-    is_same = before is None if known is None else before is not None and before.id == known.manifest.id
-    if not is_same or (known is not None and made_as.clusterer != "dbc"):
+    is_same = known is not None and before is not None and before.id == known.manifest.id
+    if known is not None and not (is_same and made_as.clusterer == "dbc"):
         return None
     why = "there are no answers" if known is None else "clusters were made with all that is known"
     context.reporter.note(f"{why}, so nothing is corrected; dbc review asks for answers")

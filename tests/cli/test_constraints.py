@@ -78,6 +78,15 @@ def test_the_whole_loop_makes_what_the_single_commands_make(dbc: Dbc, run: Path,
     assert (summary.n_same, summary.n_joined, summary.n_derived) == (3, 3, 0)
 
 
+def test_clusters_that_answers_made_stay_if_these_are_withdrawn(dbc: Dbc, run: Path) -> None:
+    names = names_of(run)
+    write_answers(run / "constraints.csv", [f"{names[0]},{names[1]},same"])
+    assert dbc("merge", "--merge-percent", "0.5", "--run", run).status == 0
+    kept = dbc("merge", "--start", "reviewed", "--constraints", "none", "--run", run, "--json")
+    assert (kept.status, kept.json["version"], kept.json["parameters"]["start"]) == (0, 1, "singletons")
+    assert "there are no answers, so nothing is corrected" in kept.err
+
+
 def test_training_puts_the_same_individual_into_one_class(dbc: Dbc, run: Path) -> None:
     names = names_of(run)
     write_answers(run / "constraints.csv", [f"{names[0]},{names[7]},same"])
