@@ -173,6 +173,7 @@ def _show_nothing(given: Given, told: str, copies: Sequence[Assignment]) -> None
     if copies:
         _show_table(copies)
     print_text(told)
+    _tell_list(given["csv"])
 
 
 def _rows(found: Sequence[Assignment]) -> list[dict[str, Any]]:
@@ -212,6 +213,10 @@ def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirecto
             f"individuals, {counts['n_new_of_source']} of new ones; the others came before."
         )
     print_text(_trust(summary.separation))
+    _tell_list(csv)
+
+
+def _tell_list(csv: Path | None) -> None:
     if csv is not None:
         print_text(f"list: {csv}")
 

@@ -244,6 +244,7 @@ def test_copies_of_pictures_in_the_clusters_have_their_individual(dbc: Dbc, merg
     nothing = dbc("assign", card, "--run", merged, "--csv", "who.csv")
     assert "again.png" in nothing.out
     assert "all pictures are in its clusters already" in nothing.out
+    assert nothing.out.endswith("list: who.csv\n")
     with Path("who.csv").open(newline="") as opened:
         (row,) = csv.DictReader(opened)
     assert (row["path"], row["copy_of"], row["individual"]) == ("../card/again.png", "1-2.png", str(who["1-2.png"]))
@@ -255,6 +256,8 @@ def test_copies_of_pictures_in_the_clusters_have_their_individual(dbc: Dbc, merg
         "../card/new.png": None,
         "../card/again.png": "1-2.png",
     }
+    # a copy is answered again, as nothing of the run holds it
+    assert dbc("assign", card, "--run", merged, "--json").json["n_of_source"] == 1
 
 
 def test_nothing_to_assign_to_is_told(dbc: Dbc, run: Path) -> None:
