@@ -109,8 +109,10 @@ def verdict(
         known = _by_known_identities(mean_average_precision or {}, first.stage, stage, n_queries, is_taken=helped)
         lines.append(_line(measures, rule, stage, helped=helped, doubt=doubt, known=known))
         # those that might have been chosen, if they were not left out
-        best_kept = (_score(measures, rule, stage), _score(measures, rule, first.stage), all_rules()[rule].least)
-        lines.append(told_left_out(measures, rule=rule, above=max(best_kept)))
+        best_kept = (all_rules()[rule].least, *(_score(measures, rule, number) for number in (stage, first.stage)))
+        # max would pass over all that follow a NaN
+        above = max(score for score in best_kept if not math.isnan(score))
+        lines.append(told_left_out(measures, rule=rule, above=above))
         judged = next(measured for measured in measures if measured.stage == stage)
         if lines[-1] or not _has_features_of(judged, clustered):
             own = next(measured.stage for measured in measures if _has_features_of(measured, clustered))
@@ -162,6 +164,8 @@ def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: 
     """Why it cannot be told whether `stage` is better or worse than the first one, as the end of a sentence; '' if it can."""
     before, after = (_score(measures, rule, number) for number in (measures[0].stage, stage))
     if max(before, after) < (least := all_rules()[rule].least):
+        if math.isnan(after):
+            return f"and {rule} at stage {stage_label(measures[0].stage)} so low, below {least:g}, that it says nothing"
         return f"both so low, below {least:g}, that they say nothing"
     error = standard_error(measures, max(after, before), all_rules()[rule].relative_error)
     if abs(after - before) < error:
@@ -184,15 +188,15 @@ def _line(
 ) -> str:
     first, judged = measures[0], next(measured for measured in measures if measured.stage == stage)
     name, before, after = rule, *(_score(measures, rule, measured.stage) for measured in (first, judged))
-    if math.isnan(after) and judged.is_over_merged:
-        return (
-            f"Training did not help, judged without identities: the features of stage {stage} are best in "
-            f"{judged.best_clusters} clusters, but it has {judged.n_clusters}.{known}"
-        )
-    if math.isnan(after):
+    is_left_out = math.isnan(after)
+    if is_left_out:
         name = "near neighbours from other cameras, over chance,"
         before, after = first.camera_mixing, judged.camera_mixing
     shown = f"{name} {after:.3f} at stage {stage}, {before:.3f} at stage {stage_label(first.stage)}"
+    if is_left_out and judged.is_over_merged:
+        shown = (
+            f"the features of stage {stage} are best in {judged.best_clusters} clusters, but it has {judged.n_clusters}"
+        )
     if doubt:
         taken = (
             f", and features of stage {stage} are taken" if helped else ", so features are taken as they were before it"

@@ -229,6 +229,13 @@ def test_stages_that_are_left_out_are_named_with_what_they_would_score() -> None
     assert found is not None
     assert " Left out: stages 2, 3 (across-cameras 0.021, 0.027), where near" in found.line
     assert f"{told} The number of clusters" in found.line
+    found = verdict([first, *trained[1:3]])
+    assert found is not None
+    assert found.line.startswith(
+        "Whether training helped cannot be told without identities: near neighbours from other cameras, over chance, 0.848 "
+        "at stage 3, 0.930 at stage init, and across-cameras at stage init so low, below 0.02, that it says nothing, so "
+        "features are taken as they were before it. Left out: stages 2, 3 (across-cameras 0.021, 0.027), where"
+    )
     noise = [replace(each, across_cameras=each.across_cameras / 2) for each in measures]
     assert "Left out" not in getattr(verdict(noise), "line", "Left out")
 
