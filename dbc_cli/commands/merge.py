@@ -65,8 +65,7 @@ def merge(given: Given) -> None:
         )
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
-        unread = {"n_clusters", "merge_percent"} - given.configured
-        tell_of_unused(given, dict.fromkeys(sorted(unread), "merges, and --start reviewed makes none"))
+        tell_of_unused(given, dict.fromkeys(("merge_percent", "n_clusters"), "merges, and --start reviewed makes none"))
         run = given.clustered_run
         # those that dbc review shows
         stage = stage_to_show(run, stage, given.reporter)

@@ -27,7 +27,7 @@ _LEAST_VARIANCE = 1e-6
 
 
 class _Layers:
-    """Hooks that keep maps of a network and put their means and deviations behind its features.
+    """Hooks that keep maps of a network and put `statistics` of them behind its features.
 
     They leave the names of the network's parts as they are, and are copied with it.
     """
