@@ -85,7 +85,7 @@ def resolve(
         schedule = said.from_random if random_weights else said.training
         rates = schedule.fields(stage, mean_size=n_samples / n_clusters)
         if not random_weights:
-            rates |= _for_weights(recipe, pooling=pooling, supervised=bool(given.get("supervised")))
+            rates |= _for_weights(recipe, pooling=pooling, given=given)
         if is_video:
             rates |= _for_video(said, stage, backbone=backbone)
     if stage == 0:
@@ -102,12 +102,14 @@ def resolve(
     return TrainParameters.model_validate({"stage": stage, "recipe": recipe, **fitted, **given})
 
 
-def _for_weights(recipe: RecipeName, *, pooling: Pooling, supervised: bool) -> dict[str, Any]:
-    """What else a recipe does to weights that were learnt from pictures."""
-    if supervised:
+def _for_weights(recipe: RecipeName, *, pooling: Pooling, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What else a recipe does to weights that were learnt from pictures, where the user has `given` these fields."""
+    if given.get("supervised"):
         # identities are known: there are no clusters to wait for
         return {} if recipe == "paper" else dict(FEW_IMAGES)
-    return dict(_OF_PARTS) if pooling == "parts" and RECIPES[recipe].pooling == "auto" else {}
+    is_tuned = pooling == "parts" and RECIPES[recipe].pooling == "auto"
+    # the rate was found with the first blocks frozen
+    return dict(_OF_PARTS) if is_tuned and given.get("freeze_through", FINEST) == FINEST else {}
 
 
 def _for_video(recipe: Recipe, stage: int, *, backbone: str) -> dict[str, Any]:

@@ -81,6 +81,14 @@ def test_what_parts_of_the_picture_show_is_kept_in_training_where_no_identities_
         return resolve(7, **{**SIZES, "pooling": "parts", **changed}).freeze_through
 
     assert frozen() == "finest"
+    by_part = [
+        {},
+        {"freeze_through": "finest"},
+        {"freeze_through": "none"},
+        {"freeze_through": "half", "learning_rate": 0.1},
+    ]
+    rates = [resolve(7, **SIZES, pooling="parts", overrides=given).learning_rate for given in by_part]
+    assert rates == [0.03, 0.03, 0.01, 0.1]
     assert frozen(pooling="layers") is None
     assert frozen(recipe="auto") is None
     assert frozen(random_weights=True) is None
