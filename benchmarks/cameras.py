@@ -101,7 +101,9 @@ def _ceiling_place(data: DataSet, seed: int) -> Path:
 
 def _keep_ceiling(data: DataSet, seed: int) -> str:
     started = time.perf_counter()
-    _ceiling_place(data, seed).write_text(json.dumps(trained_on_identities(data, seed=seed)))
+    place = _ceiling_place(data, seed)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(trained_on_identities(data, seed=seed)))
     return f"{data.name} {CEILING}, seed {seed}: {time.perf_counter() - started:.0f} s"
 
 

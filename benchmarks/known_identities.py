@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.experiment_sets import DataSet
+from benchmarks.experiment_sets import DataSet, with_recipe
 from stages.compare.cells import Metrics
 from stages.evaluate.retrieval.metrics import retrieval_of
 from stages.extract.camera_statistics import looked_for
@@ -16,6 +16,7 @@ from stages.nn.camera_norm import CameraStatistics, by_camera
 from stages.nn.initial_model import initial_model, open_model
 from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel
+from stages.runs.run_directory import model_manifest
 from stages.runs.store import Artifact
 from stages.samples import GALLERY, QUERY, TRAIN
 from stages.train.images.frames import TrainSamples
@@ -38,7 +39,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
     split, pid, camid = (dataset.read(name) for name in ("split", "pid", "camid"))
     train_index = np.flatnonzero(split == TRAIN)
     labels = np.unique(pid[train_index], return_inverse=True)[1].astype(np.int64)
-    made = initial_model(data.run, data.plan.initial)
+    made = initial_model(data.run, with_recipe(data.plan, "tuned").initial)
     if made.artifact is None:
         raise RuntimeError("an initial model is made unless it is a dry run")
     model = open_model(made.artifact)
@@ -52,6 +53,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
             n_samples=len(labels),
             n_clusters=len(labels) - stage * n_merges,
             backbone=str(data.plan.initial["backbone"]),
+            pooling=model_manifest(made.artifact).initial.pooling,
             overrides={"seed": seed},
         )
         if not parameters.epochs:
