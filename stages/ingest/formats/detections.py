@@ -564,6 +564,16 @@ def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:
     return times
 
 
+def told_tracks(samples: Samples, of_one: str, advice: str) -> list[str]:
+    """A line to warn with, and to give `advice`, if boxes `of_one` track are one of the `samples`; else none."""
+    if len(samples) == len(samples.path):
+        return []
+    return [
+        f"{len(samples.path)} boxes are {len(samples)} samples: those of one {of_one} are taken for frames of one animal, "
+        f"which no merge parts again; {advice}"
+    ]
+
+
 def _splits(
     first: Sequence[Detection], pid: Int32Array, camid: Int32Array, parameters: IngestParameters, findings: Findings
 ) -> UInt8Array:

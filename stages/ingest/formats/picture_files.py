@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detections import Detection, samples_of, told_tracks
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.json_file import forget_json
 from stages.ingest.formats.listing import list_images, no_images, subfolders
@@ -74,12 +74,9 @@ class Kind(NamedTuple):
             without = f"{len(paths) - len(of_picture)} without a {self.suffix} file, {n_empty} without boxes"
             findings.notes.append(f"pictures left out: {without}; of {len(paths)}")
         samples = samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
-        if len(samples) < len(samples.path):
-            findings.warnings.append(
-                f"{len(samples.path)} boxes are {len(samples)} samples: those of one track_id in one folder are taken for "
-                "frames of one animal, which no merge parts again; CVAT counts tracks anew in each task: give each a folder "
-                "of its own"
-            )
+        findings.warnings += told_tracks(
+            samples, "track_id in one folder", "CVAT counts tracks anew in each task: give each a folder of its own"
+        )
         return samples
 
     def recognise(self, source: Path) -> str | None:

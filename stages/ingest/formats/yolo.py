@@ -12,7 +12,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES
 from stages.ingest.formats.boxes_file import CELL, first_lines, of_other_length, other_lengths
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detections import Detection, samples_of, told_tracks
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import left_out, list_images, no_images, subfolders
@@ -81,12 +81,11 @@ def read_yolo(source: Path, root: Path, parameters: IngestParameters, findings: 
     else:
         own = {file.relative_to(source).as_posix() for file in files.values()}
         findings.left_out = left_out(source, taken=own)
-    if len(samples) < len(samples.path):
-        findings.warnings.append(
-            f"{len(samples.path)} boxes are {len(samples)} samples: those of one track (the last field of their lines) in one "
-            "folder or video are taken for frames of one animal, which no merge parts again; if it is an individual, as "
-            "`dbc export clusters` writes it, or a confidence, take it out of the lines"
-        )
+    findings.warnings += told_tracks(
+        samples,
+        "track (the last field of their lines) in one folder or video",
+        "if it is an individual, as `dbc export clusters` writes it, or a confidence, take it out of the lines",
+    )
     return samples
 
 
