@@ -7,18 +7,34 @@ from functools import cache
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from dbc_cli.commands import all_commands
 from dbc_cli.console import print_text
 
+
+def _no_flags_yet() -> None:
+    """What stands for a command among the others."""
+
+
+class _Commands(TyperGroup):
+    """The commands by name and help; what parses the arguments of one is made when it is called, as that takes a while."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first of `args` names, with all its flags, and the rest of `args`."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found if name is None else all_commands()[name].parser(), rest
+
+
 app = typer.Typer(
     name="dbc",
+    cls=_Commands,
     help="Learn to recognise the same person, animal or vehicle across cameras, without labels.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
 for name, command in all_commands().items():
-    app.command(name)(command.invoke)
+    app.command(name, help=command.help)(_no_flags_yet)
 
 
 LIBRARIES = ("dbc-reid", "torch", "torchvision", "cupy", "zarr", "numpy")

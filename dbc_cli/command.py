@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
+
 from dbc_cli.at_work import at_work
 from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
 from dbc_cli.console import RichReporter, print_json, show
@@ -180,12 +182,28 @@ class Given:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of `dbc`: its name, its place in help, all its flags, and the function that Typer calls."""
+    """A command of `dbc`: its name, its place in help, all its flags, its help, and the function that Typer calls.
+
+    `annotations` are those of the arguments of `invoke`, by name: to make them, and what parses them, takes a while.
+    """
 
     name: str
     order: int
     flags: tuple[Flag, ...]
+    help: str
     invoke: Callable[..., None]
+    annotations: Callable[[], dict[str, Any]]
+
+    def parser(self) -> Any:
+        """What parses the arguments of this command and calls it."""
+        found = self.annotations()
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [inspect.Parameter(n, keyword, annotation=a, default=None) for n, a in found.items()]
+        self.invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        self.invoke.__annotations__ = found
+        alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        alone.command(self.name, help=self.help)(self.invoke)
+        return typer.main.get_command(alone)
 
 
 def command(
@@ -245,14 +263,11 @@ def command(
                     raise
                 raise MemoryLimitError(error.found, WITHOUT_LIMIT) from error
 
-        annotations: dict[str, Any] = {} if source is None else {"source": source}
-        annotations |= {flag.name: flag.annotation for flag in flags}
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [inspect.Parameter(n, keyword, annotation=a, default=None) for n, a in annotations.items()]
-        invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        invoke.__annotations__ = annotations
-        invoke.__doc__ = _flowing(body.__doc__ or "")
-        return Command(name, order, flags, invoke)
+        def annotations() -> dict[str, Any]:
+            positional: dict[str, Any] = {} if source is None else {"source": source}
+            return positional | {flag.name: flag.annotation for flag in flags}
+
+        return Command(name, order, flags, _flowing(body.__doc__ or ""), invoke, annotations)
 
     return decorate
 

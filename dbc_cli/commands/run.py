@@ -220,10 +220,10 @@ def _untold(plan: Plan) -> Plan:
 def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first; if it fails, show the rows that are done."""
     from dbc_cli.run_progress import RunProgress
-    from stages.export.which_stage import ending_stage
     from stages.loop.forecast import Forecast
     from stages.loop.plan import check_plan, planned_work, trained_beside_recipe
     from stages.loop.stopping import Stopping
+    from stages.runs.ending import ending_stage
     from stages.runs.run_directory import dataset_manifest
 
     run, is_dry = given.run_directory, given.flag("dry_run")

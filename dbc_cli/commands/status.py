@@ -54,8 +54,7 @@ def status(given: Given) -> None:
 
 def _next(run: RunDirectory) -> str:
     """The command that comes next; after the last stage of the schedule, or what ends a run, it looks at what was found."""
-    from stages.export.which_stage import ending_stage
-    from stages.merge.schedule import last_stage
+    from stages.runs.ending import ending_stage
     from stages.runs.lineage import with_clusters
     from stages.runs.next_stage import newest_trained, next_command
     from stages.runs.run_directory import clusters_manifest
@@ -66,7 +65,12 @@ def _next(run: RunDirectory) -> str:
     if told.startswith(("dbc merge", "dbc train")) and ending_stage(run) is not None:
         return "dbc export clusters"
     clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
-    if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):
+    if clusters is None:
+        return told
+    # its package loads all that merges
+    from stages.merge.schedule import last_stage
+
+    if stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):
         return told
     return "dbc export clusters" if run.versions("metrics", stage) else "dbc eval"
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measured
 from stages.reporting import Reporter
 from stages.runs.descent import clusters_now
-from stages.runs.lineage import before_review
-from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.ending import made_last
+from stages.runs.run_directory import RunDirectory
 
 
 def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> int:
@@ -48,7 +47,7 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
 
 def taken_unasked(run: RunDirectory, merged: Sequence[int]) -> tuple[int, str] | None:
     """The stage of the clusters made last, of those `merged`, if commands take them whatever stage is chosen, and why."""
-    stage, made_as = _made_last(run, merged)
+    stage, made_as = made_last(run, merged)
     if made_as.start == "reviewed":
         return stage, "whose clusters were corrected by answers"
     return (stage, f"which ends the run with {made_as.n_clusters} clusters") if made_as.ends_run else None
@@ -57,23 +56,3 @@ def taken_unasked(run: RunDirectory, merged: Sequence[int]) -> tuple[int, str] |
 def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:
     """As `stage_to_show` without a stage; of a run without clusters the newest with features."""
     return stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
-
-
-def ending_stage(run: RunDirectory) -> int | None:
-    """The stage of the clusters that were made last, if they end the run, as the features or a person ask, or correct such.
-
-    None if not, and if they cannot be read: `dbc status` tells that with the artifacts.
-    """
-    try:
-        merged = clusters_now(run)
-        stage = _made_last(run, merged)[0] if merged else None
-        return stage if stage is not None and clusters_manifest(before_review(run, stage)).parameters.ends_run else None
-    except DbcError:
-        return None
-
-
-def _made_last(run: RunDirectory, merged: Sequence[int]) -> tuple[int, MergeParameters]:
-    """The stage of the clusters that were made last, of those `merged`, and how they were made."""
-    manifests = [clusters_manifest(run.require("clusters", stage)) for stage in merged]
-    last = max(manifests, key=lambda manifest: (manifest.created, manifest.summary.stage))
-    return last.summary.stage, last.parameters

@@ -8,17 +8,18 @@ import platform
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
 
 import dbc_cli.commands
-from dbc_cli.app import app
+from dbc_cli.app import command_line
 from dbc_cli.commands import all_commands
 from dbc_cli.configuration import CONFIGURABLE
 from tests.cli.conftest import Dbc
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {name: command.parser() for name, command in all_commands().items()}
 
 
 @pytest.fixture(params=[80, 120])
@@ -88,8 +89,18 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, dbc_cli.app; print([name for name in {heavy} if name in sys.modules])"
     # nor is torch needed to find that features or a model are there
     code += "; import stages.extract.stage, stages.train.stage; print('torch' in sys.modules)"
+    # nor what merges, to say what a run holds
+    code += "; import stages.runs.ending, stages.runs.lasting, stages.runs.next_stage; print('numba' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == ["[]", "False"]
+    assert shown.stdout.split() == ["[]", "False", "False"]
+
+
+def test_what_parses_a_command_is_made_when_it_is_called() -> None:
+    listed: Any = command_line()
+    assert all(not command.params for command in listed.commands.values())
+    name, found, rest = listed.resolve_command(typer.Context(listed), ["merge", "--stage", "3"])
+    assert (name, rest) == ("merge", ["--stage", "3"])
+    assert {"stage", "lambda_"} <= {parameter.name for parameter in found.params}
 
 
 def test_version_says_what_is_installed_and_which_devices_are_seen(dbc: Dbc) -> None:

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-import typer
 
-from dbc_cli.app import app
+from dbc_cli.commands import all_commands
 from dbc_cli.commands.ingest import INGEST, SYNTHETIC
 from dbc_cli.flags import tables, training
 from dbc_cli.flags.flag import Flag
@@ -17,7 +16,7 @@ from schemas import parameters, recipes
 from tests.conftest import REPOSITORY
 
 TABLES = ("README.md", "docs/commands.md")
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {name: command.parser() for name, command in all_commands().items()}
 
 
 @pytest.mark.parametrize("document", TABLES)

@@ -9,14 +9,13 @@ from typing import Any
 
 import click
 import pytest
-import typer
 
-from dbc_cli.app import app
+from dbc_cli.commands import all_commands
 from tests.cli.conftest import NETWORK, PEOPLE, made
 from tests.conftest import REPOSITORY
 from tests.docs.documents import DOCUMENTS, GUIDES, anchors, blocks, dbc_commands, links, name_of
 
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {name: command.parser() for name, command in all_commands().items()}
 WRITTEN = [(name_of(document), words) for document in GUIDES for words in dbc_commands(document)]
 STAGE = "stage-09"
 """The stage that examples look at."""

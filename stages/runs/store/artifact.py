@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,12 +27,14 @@ from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, conten
 from stages.runs.store.grid import missing_file
 from stages.runs.store.one_chunk import OneChunk
 from stages.runs.store.plain_rows import PlainRows
-from stages.runs.store.root import RootError, is_group, read_root
+from stages.runs.store.root import RootError, is_group, parse_root, root_bytes
 from stages.runs.store.temporary import entries
 from stages.runs.store.zarr_import import import_zarr
 
 CHECKSUMS = "dbc-checksums"
 """The root attribute with the checksums of the chunks of arrays that were written by rows; the first release wrote none."""
+ROOTS_KEPT = 512
+"""Roots that a process remembers, of some 20 kB each."""
 ROWS_CHUNKS = 8
 """Chunks that reading by index holds at once."""
 _NAMED = 24
@@ -225,12 +228,7 @@ def open_artifact(directory: Path, version: int) -> Artifact:
     """
     path = directory / f"v{version}.zarr"
     try:
-        attributes, is_sealed = read_root(path, known=frozenset({ATTRIBUTE, CHECKSUMS}))
-        manifest = parse_manifest(attributes.get(ATTRIBUTE))
-        if not is_sealed and manifest.key != _key_of(manifest):
-            raise RootError("its key does not follow from its kind, parameters and parents")
-        if manifest.id != artifact_id(manifest.key, manifest.arrays):
-            raise RootError("its id does not follow from its key and arrays")
+        manifest, checksums = _checked_root(root_bytes(path))
         _require_place(manifest, directory)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and path.is_dir():
@@ -243,7 +241,22 @@ def open_artifact(directory: Path, version: int) -> Artifact:
     except ValueError as error:  # a RootError, a ManifestError, or the folder of no stage
         advice = "" if isinstance(error, NewerError) else "; move it away and make it again"
         raise DbcError(f"{path} is not a readable artifact: {error}{advice}") from error
-    return Artifact(path, version, manifest, attributes.get(CHECKSUMS, {}))
+    return Artifact(path, version, manifest, checksums)
+
+
+@lru_cache(maxsize=ROOTS_KEPT)
+def _checked_root(content: bytes) -> tuple[AnyManifest, Mapping[str, str]]:
+    """The manifest and the checksums of a root; RootError or ManifestError if it is not what was written.
+
+    A command asks for the same artifacts again and again: what was read is checked once.
+    """
+    attributes, is_sealed = parse_root(content, known=frozenset({ATTRIBUTE, CHECKSUMS}))
+    manifest = parse_manifest(attributes.get(ATTRIBUTE))
+    if not is_sealed and manifest.key != _key_of(manifest):
+        raise RootError("its key does not follow from its kind, parameters and parents")
+    if manifest.id != artifact_id(manifest.key, manifest.arrays):
+        raise RootError("its id does not follow from its key and arrays")
+    return manifest, attributes.get(CHECKSUMS, {})
 
 
 def every_version(directory: Path) -> Iterator[Artifact]:

@@ -29,8 +29,18 @@ def read_root(path: Path, *, known: frozenset[str]) -> tuple[dict[str, Any], boo
 
     OSError if the file cannot be read, RootError if it holds anything else or its seal is not that of its content.
     """
+    return parse_root(root_bytes(path), known=known)
+
+
+def root_bytes(path: Path) -> bytes:
+    """What the group at `path` says of itself, to be parsed; OSError if it cannot be read."""
+    return (path / "zarr.json").read_bytes()
+
+
+def parse_root(content: bytes, *, known: frozenset[str]) -> tuple[dict[str, Any], bool]:
+    """As `read_root`, of the `content` of the file."""
     try:
-        root = json.loads((path / "zarr.json").read_text())
+        root = json.loads(content.decode())
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise RootError(f"zarr.json is not JSON: {error}") from error
     attributes = root.pop("attributes", None) if isinstance(root, dict) else None

@@ -149,6 +149,24 @@ def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         open_artifact(tmp_path / "dataset", 1)
 
 
+def test_a_root_is_checked_once_and_again_when_a_byte_of_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_artifact(RunDirectory(tmp_path), request(), fill, context=Context())
+    opened = open_artifact(tmp_path / "dataset", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr("stages.runs.store.artifact.parse_manifest", None)
+        assert open_artifact(tmp_path / "dataset", 1) == opened
+    root = tmp_path / "dataset" / "v1.zarr" / "zarr.json"
+    content = root.read_bytes()
+    for changed in (content.replace(b'"key": "', b'"key": "0', 1), content[:-1]):
+        root.write_bytes(changed)
+        with pytest.raises(DbcError, match="is not a readable artifact"):
+            open_artifact(tmp_path / "dataset", 1)
+    root.write_bytes(content)
+    assert open_artifact(tmp_path / "dataset", 1) == opened
+
+
 def test_a_group_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
     zarr.create_group(tmp_path / "dataset" / "v1.zarr")
     with pytest.raises(DbcError, match="holds no manifest"):
