@@ -267,13 +267,36 @@ def test_features_that_are_handed_on_are_whitened_once(dbc: Dbc, run: Path, monk
     monkeypatch.setattr(stages.features.prepared, "whitened", noted)
     rows = dbc("select", "--run", run, "--json").json["stages"]
     assert dbc("select", "--run", run, "--json").json["stages"] == rows
-    assert len(applied) == 2
+    assert len(applied) == 1
     monkeypatch.setattr("stages.loop.choice.stage.read_measures", lambda *_: None)
     monkeypatch.setattr(
         "stages.loop.choice.stage.Compared.read", lambda _, *given: stages.features.prepared.prepared(*given)
     )
     assert dbc("select", "--run", run, "--json").json["stages"] == rows
-    assert len(applied) == 2 + 6
+    assert len(applied) == 1 + 5
+
+
+def test_stages_that_were_merged_otherwise_are_measured_alike(dbc: Dbc, run: Path) -> None:
+    def merged(stage: int, *otherwise: str) -> None:
+        assert dbc("merge", "--stage", stage, "--merge-percent", "0.2", "--run", run, *otherwise).status == 0
+
+    for stage in (1, 2):
+        merged(stage)
+    alike = dbc("select", "--run", run, "--json")
+    assert "measured as" not in alike.err
+    # features that nothing was trained between have one score, whatever the merges of their stages
+    merged(2, "--lambda", "0.9", "--whiten", "0.5")
+    told = dbc("select", "--run", run, "--json")
+    assert [row["separation"] for row in told.json["stages"]] == [row["separation"] for row in alike.json["stages"]]
+    assert "No stage was trained" in told.json["verdict"]
+    assert "stage 2 was merged with another value of --whiten and --lambda than the first merge" in told.err
+    merged(2)
+    merged(1, "--lambda", "0.9", "--whiten", "0.5")
+    first = {row["separation"] for row in dbc("select", "--run", run, "--json").json["stages"]}
+    assert len(first) == 1
+    assert first != {row["separation"] for row in alike.json["stages"]}
+    merged(1)
+    assert dbc("select", "--run", run, "--json").json["stages"] == alike.json["stages"]
 
 
 def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:

@@ -98,19 +98,41 @@ def judge(
 
 
 class Compared:
-    """Train features as merges compare them, and how well they separate clusters, kept until others are asked for.
+    """Train features of one run as its first merge compares them, and how well they separate clusters, the newest kept.
 
     Stages without training hand their features on: those are whitened and merged anew once. `memory_limit` in bytes, as of
     `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at, and then
-    `lacked_memory` is true.
+    `lacked_memory` is true; and if a stage was merged otherwise than the first.
     """
 
     def __init__(self, *, memory_limit: int | None = None, reporter: Reporter = SILENT) -> None:
         self._memory_limit = memory_limit
         self._reporter = reporter
         self.lacked_memory = False
+        self._first: MergeParameters | None = None
+        self._has_told_unlike = False
         self._prepared: tuple[object, Prepared] | None = None
         self._separation: tuple[object, Separation] | None = None
+
+    def by(self, run: RunDirectory) -> MergeParameters:
+        """How all stages of `run` are measured, so that their scores can be compared: as its first merge was made."""
+        if self._first is None:
+            self._first = clusters_manifest(run.require("clusters", min(clusters_now(run), default=1))).parameters
+        return self._first
+
+    def tell_unlike(self, stage: int, first: MergeParameters, own: MergeParameters) -> None:
+        """Tell once that `stage` was merged by its `own` parameters, and is measured as the `first` merge of its run."""
+        if self._has_told_unlike:
+            return
+        self._has_told_unlike = True
+        measured_by, merged_by = _measured_by(first), _measured_by(own)
+        others = " and ".join(
+            f"`{name}`" for name in {**measured_by, **merged_by} if measured_by.get(name) != merged_by.get(name)
+        )
+        self._reporter.note(
+            f"stage {stage} was merged with another value of {others} than the first merge of this run; all stages are "
+            "measured as that one compared features, so that their scores can be compared"
+        )
 
     def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Prepared:
         """Features as `prepared` gives them; do not change them in place."""
@@ -145,23 +167,27 @@ class Compared:
 def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = None) -> StageMeasures:
     """The measures of `stage`, under its own features or, if it was never extracted, the newest before.
 
-    They are kept beside its clusters, and read if they are there. Features are centred by camera and whitened as its merge
-    was told to, or found so in `compared`; a stage before the first merge is measured as that merge compared features.
+    They are kept beside its clusters, and read if they are there. All stages are measured as the first merge of the run
+    compared features, whatever their own did, because scores of another λ or whitening are no better or worse.
     DbcError if clusters or features are missing or do not belong together.
     """
     merged = stage if stage > 0 else min(clusters_now(run), default=1)
     clusters = run.require("clusters", merged)
     features, dataset = features_and_dataset(run, stage, clusters, SILENT)
     measured = {"clusters": clusters, "features": features, "dataset": dataset}
-    request = {"stage": stage, **{name: artifact.manifest.id for name, artifact in measured.items()}}
+    request: dict[str, object] = {"stage": stage, **{name: each.manifest.id for name, each in measured.items()}}
+    compared = compared or Compared()
+    first, own = compared.by(run), clusters_manifest(clusters).parameters
+    if _measured_by(own) != _measured_by(first):
+        compared.tell_unlike(stage, first, own)
+        request["measured_by"] = _measured_by(first)
     directory = (clusters if stage > 0 else features).path.parent
     # corrected by answers, they end the run as they did before
     ends = clusters_manifest(before_review(run, merged)).parameters.ends_run
     kept = read_measures(directory, request)
     if kept is not None:
         return replace(kept, ends_run=ends, is_by_schedule=kept.is_by_schedule and not ends)
-    compared = compared or Compared()
-    measures = _measured(features, dataset, clusters, stage=stage, compared=compared)
+    measures = _measured(features, dataset, clusters, first, stage=stage, compared=compared)
     if not compared.lacked_memory:
         keep_measures(directory, request, measures)
     return replace(measures, ends_run=ends, is_by_schedule=measures.is_by_schedule and not ends)
@@ -180,9 +206,15 @@ def fewest_likely(
 
 
 def _measured(
-    features: Artifact, dataset: Artifact, clusters: Artifact, *, stage: int, compared: Compared
+    features: Artifact,
+    dataset: Artifact,
+    clusters: Artifact,
+    parameters: MergeParameters,
+    *,
+    stage: int,
+    compared: Compared,
 ) -> StageMeasures:
-    parameters = clusters_manifest(clusters).parameters
+    own = clusters_manifest(clusters).parameters
     try:
         rows = compared.read(features, dataset, parameters).rows
     except NothingToWhitenError:
@@ -190,8 +222,8 @@ def _measured(
     labels = clusters.read("labels") if stage > 0 else np.arange(len(rows))
     measures = replace(
         measure(rows, labels, stage=stage, generator=np.random.default_rng(SAMPLING_SEED)),
-        is_by_schedule=parameters.clusterer == "dbc" and not parameters.ends_run,
-        ends_run=parameters.ends_run,
+        is_by_schedule=own.clusterer == "dbc" and not own.ends_run,
+        ends_run=own.ends_run,
     )
     is_told, has_camid = tells(parameters), _known_cameras(dataset) is not None
     if stage > 0 and not is_told and not has_camid:
@@ -213,9 +245,20 @@ def _measured(
     )
 
 
+_READ_WITH_FEATURES = frozenset({"camera", "camera_weight", "whiten", "criterion", "metric", "clusterer"})
+"""Parameters that `prepared` reads."""
+
+
+def _measured_by(parameters: MergeParameters) -> dict[str, object]:
+    """Those of a merge's `parameters` that decide what is measured of features: by others, scores are not comparable."""
+    merging = by_dispersions(parameters).request()
+    read = {name: value for name, value in parameters.request().items() if name in _READ_WITH_FEATURES}
+    return read | {"lambda_": merging["lambda"], "intra_normalizer": merging["intra_normalizer"]}
+
+
 def _key(features: Artifact, dataset: Artifact, parameters: MergeParameters) -> tuple[object, ...]:
     """Key of the compared features: they are read again if it changes."""
-    asked = parameters.model_dump(include={"camera", "camera_weight", "whiten", "criterion", "metric", "clusterer"})
+    asked = parameters.model_dump(include=set(_READ_WITH_FEATURES))
     return features.manifest.arrays["pooled"].sha256, dataset.manifest.id, tuple(asked.values())
 
 
