@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import shown, whole_number
+from stages.ingest.formats.names import nobody_notes, shown, whole_number
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
 FOLDERS = {"train": TRAIN, "query": QUERY, "gallery": GALLERY}
@@ -25,7 +27,7 @@ def is_frame_name(name: str) -> bool:
     return _NAME.match(name) is not None
 
 
-def read_dukemtmc_videoreid(source: Path, _parameters: IngestParameters, _findings: Findings) -> Samples:
+def read_dukemtmc_videoreid(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
     """The tracklets of the three folders, sorted by path, frames in order of their number.
 
     pid and tracklet are the names of the folders, camid is in the files' names. Raises UsageError for a folder that is
@@ -47,6 +49,8 @@ def read_dukemtmc_videoreid(source: Path, _parameters: IngestParameters, _findin
                 )
             frames.append([path for _, path, _ in found])
             rows.append((pid, found[0][2], tracklet, split))
+    pid, _, _, kinds = np.array(rows).T
+    findings.notes += nobody_notes(pid, kinds, kind="tracklets")
     return Samples.of_tracklets(frames, rows)
 
 

@@ -13,7 +13,7 @@ from stages.ingest.decode.image_file import one_line
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import read_lines, shown
+from stages.ingest.formats.names import nobody_notes, read_lines, shown
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 from stages.typing import Int64Array
 
@@ -31,7 +31,7 @@ ENTRIES = (
 _NAME = re.compile(r"(?P<person>00-1|[0-9]{4})C(?P<camera>[0-9])T[0-9]+F[0-9]+", re.ASCII)
 
 
-def read_mars(source: Path, _parameters: IngestParameters, _findings: Findings) -> Samples:
+def read_mars(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
     """The tracklets of `info/tracks_{train,test}_info.mat`, each row a first and last frame, a pid and a camid.
 
     A row's first and last frame are lines, from 1, of `info/{train,test}_name.txt`; `info/query_IDX.mat` numbers, from
@@ -51,6 +51,8 @@ def read_mars(source: Path, _parameters: IngestParameters, _findings: Findings) 
     ]
     frames = train_frames + test_frames
     kept = [i for i, (pid, _, _, kind) in enumerate(rows) if not (kind == TRAIN and pid == JUNK)]
+    pid, _, _, kinds = np.array([rows[i] for i in kept], dtype=np.int64).reshape(-1, 4).T
+    findings.notes += nobody_notes(pid, kinds, kind="tracklets", n_left_out=len(rows) - len(kept))
     return Samples.of_tracklets([frames[i] for i in kept], [rows[i] for i in kept])
 
 

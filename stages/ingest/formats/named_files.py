@@ -14,7 +14,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.listing import left_out, list_images, no_images
-from stages.ingest.formats.names import identities_from_one, shown
+from stages.ingest.formats.names import identities_from_one, nobody_notes, shown
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 
 MARKET_FOLDERS: Mapping[str, int] = {"bounding_box_train": TRAIN, "query": QUERY, "bounding_box_test": GALLERY}
@@ -53,12 +53,13 @@ class NamedFiles:
         if all(row[3] != TRAIN for row in rows):
             raise no_images(source / next(folder for folder, split in self.folders.items() if split == TRAIN))
         path, pids, camids, splits = map(list, zip(*rows, strict=True))
-        counted = identities_from_one(np.asarray(pids), np.asarray(splits)).tolist()
-        _tell(rows, findings, are_shifted=counted != pids)
+        split_of = np.asarray(splits)
+        counted = identities_from_one(np.asarray(pids), split_of)
+        _tell(rows, findings, are_shifted=counted.tolist() != pids)
+        findings.notes += nobody_notes(counted, split_of, kind="images", n_left_out=len(junk))
         if junk:
-            findings.notes.append(f"junk (pid -1) in train, left out: {len(junk)}")
             findings.left_out = left_out(source, taken={*path, *(row[0] for row in junk)}, places=findings.left_out_in)
-        return Samples.of_images(path, counted, camids, splits)
+        return Samples.of_images(path, counted.tolist(), camids, splits)
 
     def parse(self, name: str, *, folder: str) -> tuple[int, int]:
         """(pid, camid) of a file name; `folder` is named in the error."""
@@ -72,7 +73,7 @@ class NamedFiles:
 
 
 def _tell(rows: Sequence[tuple[str, int, int, int]], findings: Findings, *, are_shifted: bool) -> None:
-    """Say how many images are nobody's, and whether the pids are one more than in the names."""
+    """Say whether the pids are one more than in the names, and whether there are no queries."""
     zeros = {
         split: [path for path, pid, _, own in rows if pid == 0 and own == split] for split in (TRAIN, QUERY, GALLERY)
     }
@@ -86,10 +87,5 @@ def _tell(rows: Sequence[tuple[str, int, int, int]], findings: Findings, *, are_
             )
         else:
             findings.notes.append(told)
-    n_junk = sum(pid == JUNK and split == GALLERY for _, pid, _, split in rows)
-    n_distractors = 0 if are_shifted else len(zeros[GALLERY])
-    if n_junk or n_distractors:
-        told = f"junk that evaluation ignores (pid -1): {n_junk}, distractors (pid 0): {n_distractors}"
-        findings.notes.append(f"images of the gallery that are nobody's: {told}")
     if all(split != QUERY for _, _, _, split in rows):
         findings.warnings.append("there are no queries, so nothing can be searched for in the gallery")

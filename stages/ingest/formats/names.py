@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stages.errors import DbcError, UsageError
 from stages.plain_files import plain_file, why_not_utf8
-from stages.samples import GALLERY, UNKNOWN
+from stages.samples import DISTRACTOR, GALLERY, JUNK, UNKNOWN
 from stages.typing import Int32Array
 
 INT32_MAX = 2**31 - 1
@@ -269,6 +269,21 @@ def identities_from_one(pid: NDArray[np.integer], split: NDArray[np.integer]) ->
     if not (pid[split != GALLERY] == 0).any():
         return counted
     return np.where(counted >= 0, counted + np.int32(1), counted)
+
+
+def nobody_notes(pid: NDArray[np.integer], split: NDArray[np.integer], *, kind: str, n_left_out: int = 0) -> list[str]:
+    """Lines about how many of the gallery, samples of `kind`, are nobody's, and how many junk ones of train were left out.
+
+    `pid` and `split` (n_samples) are those that are kept, identities counted from 1.
+    """
+    notes = []
+    n_junk, n_distractors = (int((pid[split == GALLERY] == number).sum()) for number in (JUNK, DISTRACTOR))
+    if n_junk or n_distractors:
+        told = f"junk that evaluation ignores (pid -1): {n_junk}, distractors (pid 0): {n_distractors}"
+        notes.append(f"{kind} of the gallery that are nobody's: {told}")
+    if n_left_out:
+        notes.append(f"junk (pid -1) in train, left out: {n_left_out}")
+    return notes
 
 
 def read_lines(path: Path) -> list[str]:

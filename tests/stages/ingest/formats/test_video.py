@@ -13,6 +13,7 @@ from scipy.io import savemat
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError
 from stages.ingest.formats import read_samples
+from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
 TRAIN_NAMES = [
@@ -82,6 +83,20 @@ def test_tables_of_mars_give_tracklets_junk_distractors_and_queries(tmp_path: Pa
         (paths("train", "0001C2T0002", 2), 1, 2, 2, TRAIN),
         (paths("train", "0003C6T0001", 1), 3, 6, 3, TRAIN),
     ]
+
+
+def test_tracklets_that_are_nobody_s_are_counted(tmp_path: Path) -> None:
+    findings = Findings()
+    junk = [[1, 3, -1, 1], *TRAIN_TRACKS[1:]]
+    read_samples(
+        write_mars(tmp_path / "mars", train=junk), parameters=IngestParameters(format="mars"), findings=findings
+    )
+    nobody = "tracklets of the gallery that are nobody's: junk that evaluation ignores (pid -1)"
+    assert findings.notes == [f"{nobody}: 1, distractors (pid 0): 1", "junk (pid -1) in train, left out: 1"]
+    touch(tmp_path / "duke", [*DUKE, "gallery/0000/0001/0000_C8_F0001_X1.jpg"])
+    parameters = IngestParameters(format="dukemtmc-videoreid")
+    read_samples(tmp_path / "duke", parameters=parameters, findings=(duke := Findings()))
+    assert duke.notes == [f"{nobody}: 0, distractors (pid 0): 1"]
 
 
 def test_a_frame_that_no_tracklet_of_mars_has_is_left_out(tmp_path: Path) -> None:
