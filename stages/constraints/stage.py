@@ -19,7 +19,7 @@ from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import Derived, derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import UsageError
-from stages.ingest.formats.names import shown
+from stages.ingest.formats.names import one_individual_note, shown
 from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter
 from stages.runs.context import Context
@@ -133,6 +133,8 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     made = make_artifact(run, request, compute, context=context.without_force())
     _tell_renamed(made, names, context.reporter)
     if made.status == "created" and made.artifact is not None:
+        if doubt := one_individual_note(names):
+            context.reporter.warn(f"`labels`: {doubt}")
         unsure = f"; {answers.n_unsure} unsure ones say nothing" if answers.n_unsure else ""
         labelled = f"; {note}" if note else ""
         if known is not None and (known >= 0).all():

@@ -37,7 +37,8 @@ from stages.features.camera_whitening import Whitenings
 from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room
 from stages.features.whitening import NothingToWhitenError
-from stages.ingest.known_later import read_known_later
+from stages.ingest.formats.names import one_individual_note
+from stages.ingest.known_later import KnownLater, read_known_later
 from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, features_and_dataset
@@ -128,8 +129,7 @@ def evaluate(
     }
     if ids is not None:
         known = read_known_later(ids, dataset, newer_than(run, dataset))
-        # no note of the artifact, which another file that says the same finds again
-        context.reporter.note(known.note)
+        _tell_known(known, context.reporter)
         pid, more["ids_digest"] = known.pid, known.digest
     more["leave_one_out"] = not (split == QUERY).any() and bool((pid[split == TRAIN] > 0).any())
     parameters = parameters.model_copy(update=more)
@@ -178,6 +178,13 @@ def evaluate(
         for note in outcome.artifact.manifest.notes:
             context.reporter.note(note)
     return outcome
+
+
+def _tell_known(known: KnownLater, reporter: Reporter) -> None:
+    """Say what a table gives: not in the notes of the artifact, which another file that says the same finds again."""
+    reporter.note(known.note)
+    if doubt := one_individual_note(known.names):
+        reporter.warn(f"`ids`: {doubt}")
 
 
 def _labels_told(

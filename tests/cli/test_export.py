@@ -189,4 +189,8 @@ def test_identities_given_afterwards_are_measured_against_and_stay_out_of_the_da
     assert "identities by more.csv" in again.err
     assert "rows that name no picture of the data set: 1" in again.err.replace("\n", " ")
     assert "ids.csv" not in again.out + again.err
+    assert "identity -1" not in again.err
+    (tmp_path / "noise.csv").write_text(f"path,identity\n{rows.replace('animal 0', '-1')}")
+    noise = dbc("eval", "--run", crops, "--ids", tmp_path / "noise.csv")
+    assert noise.err.count("warning: --ids: identity -1 is one individual like any other; if it stands for") == 1
     assert dbc("eval", "--run", crops, "--json").json["ari"] is None

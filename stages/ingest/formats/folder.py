@@ -18,7 +18,7 @@ from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import doubts, is_missing, numbers_of, shown
+from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of, shown
 from stages.ingest.formats.path_patterns import SIDES, texts_in
 from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
@@ -116,6 +116,11 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         if by_folder is None:
             findings.warnings += _told_frames(kept)
     findings.warnings += doubts(list(compress(names, is_kept)), kind="identities")
+    if has_minus_one(compress(names, is_kept)):
+        findings.warnings.append(
+            "folder -1 is an identity like any other; if it holds junk, or what another program left out of its clusters, "
+            "leave it out with `exclude`"
+        )
     if in_splits:
         split = _given_splits(source, paths, pid, camid, seed=parameters.seed)
         _tell_splits(kept, pid[is_kept], split[is_kept], findings)

@@ -260,6 +260,21 @@ def doubts(texts: Collection[str], *, kind: str) -> list[str]:
     return [note for note in notes if note]
 
 
+def has_minus_one(texts: Iterable[str]) -> bool:
+    """Whether one of `texts`, names of individuals, is −1, by which many mean junk, or what no cluster was found for."""
+    return any(text.startswith("-1") and whole_number(text) == JUNK for text in set(texts))
+
+
+def one_individual_note(texts: Iterable[str]) -> str | None:
+    """A line if one of `texts`, identities that a table gives, is −1; else None."""
+    if not has_minus_one(texts):
+        return None
+    return (
+        "identity -1 is one individual like any other; if it stands for junk, or for what another program left out of its "
+        "clusters, leave the cells of these pictures empty, or write NA"
+    )
+
+
 def identities_from_one(pid: NDArray[np.integer], split: NDArray[np.integer]) -> Int32Array:
     """`pid` (n_samples), counted from 1 if the data counts identities from 0.
 

@@ -16,7 +16,7 @@ from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.detections import MARKS, samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.names import shown, twins_note
+from stages.ingest.formats.names import has_minus_one, shown, twins_note
 from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.programs import with_program
 from stages.ingest.formats.table_cells import (
@@ -103,7 +103,7 @@ def _tell_names(samples: Samples, table: CsvFile, parameters: IngestParameters, 
             findings.missing.setdefault(column, len(samples.path))
     twins = twins_note(set(samples.path), kind="names of path")
     findings.warnings += [twins] if twins else []
-    if "-1" in samples.identity and "junk" not in table.cells:
+    if has_minus_one(samples.identity) and "junk" not in table.cells:
         findings.warnings.append(
             f"{shown(table.file)}: pid -1 is an identity like any other; if it is junk, say so by 1 in a column junk "
             "(and by 1 in a column distractor for images of nobody)"

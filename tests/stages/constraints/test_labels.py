@@ -178,6 +178,16 @@ def test_labels_are_kept_with_what_they_say(run: RunDirectory, tmp_path: Path) -
     assert kept.warned == ["the same samples were labelled before by other names, which stay: 'y', not 'z'"]
 
 
+def test_junk_that_would_be_one_individual_is_warned_of_once(run: RunDirectory, tmp_path: Path) -> None:
+    dataset, kept = run.require("dataset"), Keeping(SILENT)
+    train = dataset.read("path")[dataset.read("split") == TRAIN].tolist()
+    labels = asked(tmp_path, [f"{train[0]},3", f"{train[1]},-1.0", f"{train[2]},-1.0"])
+    for _ in range(2):
+        make_constraints(run, dataset, labels, context=Context(reporter=kept))
+    (warned,) = kept.warned
+    assert warned.startswith("`labels`: identity -1 is one individual like any other; if it stands for junk")
+
+
 def test_labels_that_answers_contradict_are_refused_with_the_chain(run: RunDirectory, tmp_path: Path) -> None:
     dataset = run.require("dataset")
     train = dataset.read("path")[dataset.read("split") == TRAIN].tolist()

@@ -227,8 +227,9 @@ def test_identity_texts_stay_texts(tmp_path: Path) -> None:
     assert min(samples.pid) > 0
     assert any("pid -1 is an identity like any other" in warning for warning in findings.warnings)
     write(tmp_path / "folder", [f"{name}/x.png" for name in names])
-    samples, _ = read(tmp_path / "folder", "folder", test_fraction=0)
+    samples, findings = read(tmp_path / "folder", "folder", test_fraction=0)
     assert sorted(samples.pid.tolist()) == [1, 2, 3, 4]
+    assert any("folder -1 is an identity like any other" in warning for warning in findings.warnings)
 
 
 def test_identities_from_0_to_3_are_all_divided_by_identity(tmp_path: Path) -> None:
