@@ -73,7 +73,7 @@ SEEDS = (
     Flag(
         "seeds",
         str,
-        "Seeds, separated by commas; the table shows mean and standard deviation.",
+        "Seeds, separated by commas; the table shows mean ± standard deviation (n − 1).",
         "--seed",
         metavar="LIST",
     ),

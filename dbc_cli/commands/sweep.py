@@ -59,8 +59,8 @@ def sweep(given: Given) -> None:
     """Run all stages for every combination of values, as in --lambda 0,0.01,0.1 --seed 0,1,2.
 
     A LIST is one value, or several separated by commas. Each combination is a run of its own in RUN/sweep; RUN is not changed.
-    All share the dataset, the initial features and, if they agree on it, stage 0. The table shows mean and standard deviation
-    over seeds.
+    All share the dataset, the initial features and, if they agree on it, stage 0. The table shows mean ± standard deviation
+    (n − 1) over seeds.
     """
     cells = cells_of(given)
     several = {flag.name for flag in PARAMETERS if flag.key in swept(given)}

@@ -61,9 +61,17 @@ class Line:
 
 
 def meanings(lines: Sequence[Line]) -> str:
-    """What the stages that `lines` show are, for the foot of a table; "" if each has its last one alone."""
+    """What the stages that `lines` show are, and of how many seeds figures are, for the foot of a table.
+
+    Nothing of the stages if each has its last one alone, nor of seeds if no figure is of several; "" if neither is told.
+    """
     shown = {line.at for line in lines}
-    return "" if shown <= {"last"} else "; ".join(meaning for at, meaning in MEANING.items() if at in shown)
+    told = [] if shown <= {"last"} else [meaning for at, meaning in MEANING.items() if at in shown]
+    seeds = {spread.n for line in lines for spread in line.metrics.values() if spread.deviation is not None}
+    if seeds:
+        n_seeds = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{max(seeds)}"
+        told.append(f"mean ± standard deviation (n − 1) of {n_seeds} seeds")
+    return "; ".join(told)
 
 
 def lines(results: Sequence[CellResult]) -> list[Line]:

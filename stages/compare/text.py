@@ -45,7 +45,7 @@ def _metric_cell(name: str, spread: Spread) -> str:
 
 
 def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = ()) -> str:
-    """The table in Markdown, and what its stages are."""
+    """The table in Markdown, and what its stages and figures are."""
     told = meanings(lines)
     return markdown_table(*table_cells(lines, metrics=metrics)) + (f"\n{told}\n" if told else "")
 
@@ -69,7 +69,7 @@ _LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {
 
 
 def latex(lines: Sequence[Line]) -> str:
-    """The table as LaTeX's `tabular`, which needs no package, over a comment that says what its stages are."""
+    """The table as LaTeX's `tabular`, which needs no package, over a comment that says what its stages and figures are."""
     head, rows = table_cells(lines)
     told = [
         " & ".join("".join(_LATEX.get(letter, letter) for letter in text) for text in row) + r" \\"

@@ -23,8 +23,10 @@ from stages.compare.outcomes import (
     by_value,
     chosen_by_label,
     label_of,
+    last_lines,
     lines,
     lopsided,
+    meanings,
     stage_at,
 )
 from stages.compare.text import comma_separated, latex, markdown, table_cells
@@ -66,6 +68,10 @@ def test_seeds_are_put_together_as_mean_and_sample_deviation() -> None:
     assert set(found) == {("stage init", None), ("stage 0", None), ("best", 0.1), ("last", 0.1), ("auto", 0.1)}
     spread = found["last", 0.1].metrics["mAP"]
     assert (spread.mean, spread.deviation, spread.n) == (statistics.fmean(values), statistics.stdev(values), 3)
+    for text in (markdown(lines(seeds)), latex(lines(seeds))):
+        assert text.endswith("; mean ± standard deviation (n − 1) of 3 seeds\n")
+    assert meanings(last_lines(seeds)) == "mean ± standard deviation (n − 1) of 3 seeds"
+    assert meanings(last_lines(seeds[:1])) == ""
     # what seeds share is one, and has no spread
     start = found["stage init", None].metrics["mAP"]
     assert (start.deviation, start.n) == (None, 1)
