@@ -193,18 +193,26 @@ def _of_other_pictures(
 
 
 def _lacking(before: Samples, new: Samples) -> list[str]:
-    """A line about `new` samples without what most of those of `before` have."""
-    found = []
+    """Lines about `new` samples without what most of `before` have, and about those if none has what `new` ones do."""
+    of_new, of_before = [], []
     for name, texts, smallest in NAMED[1:]:
         old, now = (texts_of(samples, name, texts, smallest).count("") for samples in (before, new))
         if now and 2 * old < len(before):
-            found.append(f"{texts.removesuffix('_name')} of {now}")
-    if not found:
-        return []
-    return [
-        f"new samples without what most of the run have: {', '.join(found)}; to say it, take this back by `new_dataset` with "
-        "the first SOURCE and its flags, then add it with a table, a pattern for paths or `encounter_gap`"
-    ]
+            of_new.append(f"{texts.removesuffix('_name')} of {now}")
+        if old == len(before) and now < len(new):
+            of_before.append(f"{texts.removesuffix('_name')} of {old}")
+    by, lines = "a table, a pattern for paths or `encounter_gap`", []
+    if of_new:
+        lines.append(
+            f"new samples without what most of the run have: {', '.join(of_new)}; to say it, take this back by `new_dataset` "
+            f"with the first SOURCE and its flags, then add it with {by}"
+        )
+    if of_before:
+        lines.append(
+            f"samples of the run without what SOURCE gives: {', '.join(of_before)}; to say it, ingest the first SOURCE by "
+            f"`new_dataset` with {by}, then add the others again"
+        )
+    return lines
 
 
 def _tell_moved(old: dict[str, str], new: dict[str, str], root: Path, findings: Findings) -> None:

@@ -189,7 +189,7 @@ def _renumbered(
         return both, ()
     told = [texts_of(samples, name, texts, smallest) for samples in (before, new)]
     number_of: dict[str, int] = {}
-    for number, text in zip(getattr(before, name).tolist(), told[0], strict=True):
+    for number, text in zip(both[: len(before)].tolist(), told[0], strict=True):
         if text:
             number_of.setdefault(text, number)
     largest = max(smallest - 1, *number_of.values()) if number_of else smallest - 1

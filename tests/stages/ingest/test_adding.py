@@ -217,6 +217,23 @@ def test_samples_are_known_again_if_only_the_new_ones_have_frames(tmp_path: Path
     assert set(train_keys(before)) < set(train_keys(added))
 
 
+def test_what_only_new_pictures_have_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunDirectory(tmp_path / "run")
+    for number, columns in enumerate(("path", "path,view,encounter\n", "path,camera,view\n")):
+        folder = draw(tmp_path / f"{number}", ["a.png", "b.png"], seed=number)
+        rows = [f"{name}.png{',left,1'[: 7 * bool(number)]}" for name in "ab"]
+        (folder / "table.csv").write_text("\n".join([columns.strip(), *rows]))
+        parameters = IngestParameters(format="csv", height=8, width=8)
+        context = Context(reporter=RichReporter())
+        made = ingest(run, source=folder / "table.csv", parameters=parameters, add=number > 0, context=context)
+        told = " ".join(capsys.readouterr().err.split())
+        lacking = {0: "", 1: "encounter of 2, view of 2", 2: "camera of 4"}[number]
+        assert ("samples of the run without what SOURCE gives" in told) == bool(lacking)
+        assert f"without what SOURCE gives: {lacking};" in told or not lacking
+    assert sorted(dataset_of(made).read("view_name")) == ["", "", "1", "1", "left", "left"]
+    assert sorted(dataset_of(made).read("encounter_name")) == ["", "", "", "", "1", "1"]
+
+
 def test_other_encounters_and_corrections_of_a_table_are_told(tmp_path: Path) -> None:
     folder, run = draw(tmp_path / "photos", [f"{letter}.png" for letter in "abcd"], seed=0), tmp_path / "run"
     told: list[str] = []

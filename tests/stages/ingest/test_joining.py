@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from stages.ingest.joining import joined, own_encounters, said_otherwise
-from stages.samples import Samples
+from stages.samples import IMAGE_COLUMNS, SAMPLE_COLUMNS, Samples
 
 TRAIN = 0
 
@@ -57,6 +58,35 @@ def test_a_column_of_one_table_alone_is_filled() -> None:
     assert np.isnan(both.score[1:]).all()
     assert both.score[0] == 0.5
     assert (both.identity, both.view_name, len(both.view)) == ((), (), 0)
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_every_column_of_one_table_alone_is_blank_in_the_rows_of_the_other(comes_first: bool) -> None:
+    numbers = {name: np.array([0, 1], dtype=np.int32) for name in ("camid", "tracklet", "encounter", "view")}
+    texts = ("identity", "camera", "tracklet_name", "encounter_name", "view_name", "timestamp", "category", "origin")
+    everything = Samples(
+        path=("a", "b"),
+        frame_start=np.arange(3),
+        pid=np.array([1, 2], dtype=np.int32),
+        split=np.zeros(2, dtype=np.uint8),
+        box=np.ones((2, 4)),
+        is_relative=np.ones(2, dtype=np.bool_),
+        frame_number=np.array([3, 4]),
+        score=np.full(2, 0.5, dtype=np.float32),
+        **numbers,
+        **{name: (f"{name} 1", f"{name} 2") for name in texts},  # type: ignore[arg-type]
+    )
+    nothing = table(["c", "d", "e"], [-2] * 3, [-2] * 3)
+    both = joined(everything, nothing) if comes_first else joined(nothing, everything)
+    own, others = (slice(2), slice(2, None)) if comes_first else (slice(3, None), slice(3))
+    blank = {"box": "nan", "score": "nan", "is_relative": "False", "frame_number": "-1"} | dict.fromkeys(texts, "")
+    for name in (*IMAGE_COLUMNS, *SAMPLE_COLUMNS):
+        column, before = getattr(both, name), getattr(everything, name)
+        assert len(before) == 2, name
+        assert len(column) == 5, name
+        assert np.array_equal(column[own], before), name
+        if name not in ("path", "split"):
+            assert {str(value) for value in np.ravel(column[others])} == {blank.get(name, "-2")}, name
 
 
 def visits(paths: str, names: list[str]) -> Samples:
