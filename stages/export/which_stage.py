@@ -47,10 +47,12 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
 
 def taken_unasked(run: RunDirectory, merged: Sequence[int]) -> tuple[int, str] | None:
     """The stage of the clusters made last, of those `merged`, if commands take them whatever stage is chosen, and why."""
-    stage, made_as = made_last(run, merged)
+    last = made_last(run, merged)
+    stage, made_as = last.summary.stage, last.parameters
     if made_as.start == "reviewed":
         return stage, "whose clusters were corrected by answers"
-    return (stage, f"which ends the run with {made_as.n_clusters} clusters") if made_as.ends_run else None
+    # not the number asked for: what is known may leave others
+    return (stage, f"which ends the run with {last.summary.n_clusters} clusters") if made_as.ends_run else None
 
 
 def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.parameters import MergeParameters
+from schemas.manifest import ClustersManifest
 from stages.errors import DbcError
 from stages.runs.descent import clusters_now
 from stages.runs.lineage import before_review
@@ -18,14 +18,13 @@ def ending_stage(run: RunDirectory) -> int | None:
     """
     try:
         merged = clusters_now(run)
-        stage = made_last(run, merged)[0] if merged else None
+        stage = made_last(run, merged).summary.stage if merged else None
         return stage if stage is not None and clusters_manifest(before_review(run, stage)).parameters.ends_run else None
     except DbcError:
         return None
 
 
-def made_last(run: RunDirectory, merged: Sequence[int]) -> tuple[int, MergeParameters]:
-    """The stage of the clusters that were made last, of those `merged`, and how they were made."""
+def made_last(run: RunDirectory, merged: Sequence[int]) -> ClustersManifest:
+    """The manifest of the clusters that were made last, of those of the stages `merged`."""
     manifests = [clusters_manifest(run.require("clusters", stage)) for stage in merged]
-    last = max(manifests, key=lambda manifest: (manifest.created, manifest.summary.stage))
-    return last.summary.stage, last.parameters
+    return max(manifests, key=lambda manifest: (manifest.created, manifest.summary.stage))

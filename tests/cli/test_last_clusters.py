@@ -72,6 +72,12 @@ def test_a_number_ends_the_run_with_so_many_clusters_whatever_the_schedule_leave
     with pytest.raises(UsageError, match="`n_clusters` must be less than the 16 train samples, got 16"):
         asked_merge(RunDirectory(run), MergeParameters(), 16)
     assert "which ends the run with 3 clusters" in dbc("export", "clusters", "--out", "c.csv").err
+    # the clusters there are, not those that were asked for
+    paths = [row["path"] for row in dbc("export", "clusters", "--json").json["clusters"] if row["cluster"] is not None]
+    pairs = [f"{paths[0]},{path},same" for path in paths[1:-1]]
+    (run / "constraints.csv").write_text("\n".join(["path_a,path_b,answer", *pairs]))
+    assert dbc("merge", *PLAIN, "--n-clusters", "5", "--json").json["n_clusters"] == 2
+    assert "which ends the run with 2 clusters" in dbc("count").err
 
 
 def test_schedule_ends_the_run_with_its_last_stage_and_so_do_other_recipes(dbc: Dbc, run: Path) -> None:

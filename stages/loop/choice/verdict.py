@@ -292,7 +292,9 @@ def _hardly(first: StageMeasures, chosen: StageMeasures) -> str | None:
 def _clusters_line(chosen: StageMeasures, whose: str) -> str:
     """What is known of the number of clusters, which mostly the schedule decides and not the data."""
     if chosen.likely_clusters is None and chosen.ends_run:
-        return "The number of clusters is the one that was asked for: check clusters by eye."
+        return (
+            "The number of clusters is the one that was asked for, or that what is known left: check clusters by eye."
+        )
     if chosen.likely_clusters is None and not chosen.is_by_schedule:
         return f"The clusterer found its {chosen.n_clusters} clusters by itself, not identities: check clusters by eye."
     if chosen.likely_clusters is None:
