@@ -88,6 +88,15 @@ class Given:
         self.told.append(in_flags(message))
         self.reporter.note(message)
 
+    def writes(self, file: Path, n_rows: int) -> bool:
+        """Whether a list of `n_rows` goes into `file`: a new one without rows would only bar the next, which is told."""
+        if n_rows:
+            return True
+        replaces = self.flag("overwrite") and file.exists()
+        then = "holds a header alone now" if replaces else "is not written"
+        self.note(f"there is nothing to list, so {file} {then}")
+        return replaces
+
     @property
     def reporter(self) -> RichReporter:
         """What shows notes, warnings and progress on stderr; JSON has the warnings, too."""

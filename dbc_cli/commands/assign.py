@@ -72,10 +72,10 @@ def _assign(given: Given, source: Path | None, copies: list[Assignment]) -> None
     from stages.assign.stage import clustered, copies_of, grown_since, read_assignments
     from stages.export.which_stage import stage_to_show
 
-    csv, overwrite, run, reporter = given["csv"], given.flag("overwrite"), given.run_directory, given.reporter
+    csv, run, reporter = given["csv"], given.run_directory, given.reporter
     if csv is not None and csv.suffix != ".csv":
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
-    require_new([csv], argument="csv", overwrite=overwrite)
+    require_new([csv], argument="csv", overwrite=given.flag("overwrite"))
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
     tell_of_unused(given, dict.fromkeys(("on_bad_image", "root"), "a SOURCE") if source is None else {})
     before = clustered(run)
@@ -110,13 +110,12 @@ def _assign(given: Given, source: Path | None, copies: list[Assignment]) -> None
         # SOURCE was answered before; if that was cut off, it is answered now
         found = [replace(each, came_last=False) for each in found]
     found += copies
-    if csv is not None:
-        _write_csv(_rows(found), csv, overwrite=overwrite)
+    listed = _listed(given, found)
     given.remember()
     if given.flag("json"):
         given.print_json({**outcome_fields(made), **_counts(found), "assignments": _rows(found)})
     else:
-        _show(given, made, found, run, csv)
+        _show(given, made, found, run, listed)
 
 
 def _add(given: Given, source: Path) -> Made:
@@ -151,20 +150,24 @@ def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int
     )
 
 
-def _write_csv(rows: Sequence[dict[str, Any]], file: Path, *, overwrite: bool) -> None:
+def _listed(given: Given, found: Sequence[Assignment]) -> Path | None:
+    """The file that lists `found`, for --csv; None if it was not asked for or not written."""
     from stages.export.tables import write_csv
     from stages.ingest.known_later import NEW
 
+    file, rows = given["csv"], _rows(found)
+    if file is None or given.flag("dry_run") or not given.writes(file, len(rows)):
+        return None
     names = (rows or [dict.fromkeys((*FIELDS, "of_source"))])[0]
     columns = {name: [row[name] for row in rows] for name in names}
     columns["of_source"] = [str(is_own).lower() for is_own in columns["of_source"]]
     columns["individual"] = [NEW if individual is None else individual for individual in columns["individual"]]
-    write_csv(columns, file, argument="csv", overwrite=overwrite)
+    write_csv(columns, file, argument="csv", overwrite=given.flag("overwrite"))
+    return Path(file)
 
 
 def _show_nothing(given: Given, told: str, copies: Sequence[Assignment]) -> None:
-    if given["csv"] is not None:
-        _write_csv(_rows(copies), given["csv"], overwrite=given.flag("overwrite"))
+    listed = _listed(given, copies)
     given.remember()
     if given.flag("json"):
         fields = {"status": "nothing new", **_counts(copies), "assignments": _rows(copies)}
@@ -173,7 +176,7 @@ def _show_nothing(given: Given, told: str, copies: Sequence[Assignment]) -> None
     if copies:
         _show_table(copies)
     print_text(told)
-    _tell_list(given["csv"])
+    _tell_list(listed)
 
 
 def _rows(found: Sequence[Assignment]) -> list[dict[str, Any]]:
@@ -191,7 +194,7 @@ def _counts(found: Sequence[Assignment]) -> dict[str, int]:
     return {"n_of_source": len(known), "n_known_of_source": sum(known), "n_new_of_source": len(known) - sum(known)}
 
 
-def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
+def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirectory, listed: Path | None) -> None:
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import assignments_manifest
     from stages.runs.source_names import samples_are
@@ -213,12 +216,12 @@ def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirecto
             f"individuals, {counts['n_new_of_source']} of new ones; the others came before."
         )
     print_text(_trust(summary.separation))
-    _tell_list(csv)
+    _tell_list(listed)
 
 
-def _tell_list(csv: Path | None) -> None:
-    if csv is not None:
-        print_text(f"list: {csv}")
+def _tell_list(listed: Path | None) -> None:
+    if listed is not None:
+        print_text(f"list: {listed}")
 
 
 def _show_table(found: Sequence[Assignment]) -> None:

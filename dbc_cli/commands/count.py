@@ -48,6 +48,7 @@ def count(given: Given) -> None:
     n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
     found = counting(run, stage, file=given["answers"], n_answers=n_answers, seed=seed, reporter=reporter)
     given.remember(only_read=True)
+    out = out if out is not None and given.writes(out, len(found.to_ask)) else None
     if out is not None:
         _write(found, out, overwrite=given.flag("overwrite"))
     if found.n_unsure:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.report import PAGES, named_as_written
-from dbc_cli.console import RichReporter, print_json, print_text
+from dbc_cli.console import RichReporter, print_text
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from dbc_cli.idle import tell_of_unused
 from stages.errors import UsageError
-from stages.output_files import require_writable, write_text
+from stages.output_files import require_new, require_writable, write_text
 
 if TYPE_CHECKING:
     from stages.pages.review import Review
@@ -136,20 +136,24 @@ def _join(given: Given) -> None:
 
     if given["out"] is None:
         raise UsageError("`join` needs a file for the result; name it with `out`")
+    require_new([given["out"]], overwrite=given.flag("overwrite"))
     joined = join_answers(*(read_rows(file) for file in given["join"]))
-    write_text(csv_of(joined.rows), given["out"], overwrite=given.flag("overwrite"))
+    is_written = given.writes(given["out"], len(joined.rows))
+    if is_written:
+        write_text(csv_of(joined.rows), given["out"], overwrite=given.flag("overwrite"))
     fields: dict[str, Any] = {
-        "out": given["out"].as_posix(),
+        "out": given["out"].as_posix() if is_written else None,
         "answers": len(joined.rows),
         "agreed": joined.n_agreed,
         "settled": joined.n_settled,
         "conflicts": [list(conflict) for conflict in joined.conflicts],
     }
     if given.flag("json"):
-        print_json(fields)
+        given.print_json(fields)
         return
     n_conflicts = len(joined.conflicts)
-    print_text(f"{fields['out']}: {fields['answers']} answers, {fields['agreed']} of them given by both")
+    place = f"{fields['out']}: " if is_written else ""
+    print_text(f"{place}{fields['answers']} answers, {fields['agreed']} of them given by both")
     if n_conflicts:
         print_text(f"{n_conflicts} conflict{'s' * (n_conflicts > 1)}, left out so that they are asked again:")
     for names in joined.conflicts[:MOST_CONFLICTS]:

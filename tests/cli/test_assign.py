@@ -168,6 +168,8 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
     more = draw(tmp_path / "more", COLOURS[:2], 1, seed=2)
     assert dbc("ingest", more, "--add", "--run", merged).status == 0
     assert dbc("status", "--run", merged, "--json").json["next"] == "dbc assign"
+    assert dbc("assign", "--run", merged, "--csv", "dry.csv", "--dry-run", "--json").json["assignments"] == []
+    assert not Path("dry.csv").exists()
     for words in (
         ["report"],
         ["query", more / "0-0.png"],
@@ -229,9 +231,17 @@ def test_misuse_is_one_line(dbc: Dbc, merged: Path, words: list[str], status: in
 
 def test_that_nothing_is_new_is_no_failure(dbc: Dbc, merged: Path) -> None:
     found = dbc("assign", "--run", merged, "--csv", "new.csv")
-    assert (found.status, Path("new.csv").read_text().count("\n")) == (0, 1)
+    assert (found.status, Path("new.csv").exists()) == (0, False)
     assert "all pictures are in its clusters already; add others with: dbc ingest SOURCE --add" in found.out
-    assert dbc("assign", "--run", merged, "--json").json["assignments"] == []
+    told = "there is nothing to list, so new.csv is not written"
+    assert (told in found.err, "list: " in found.out) == (True, False)
+    as_json = dbc("assign", "--run", merged, "--json", "--csv", "new.csv").json
+    assert (as_json["assignments"], as_json["notes"]) == ([], [told])
+    # a list of before is not left for the one of now
+    Path("new.csv").write_text("yesterday's")
+    found = dbc("assign", "--run", merged, "--csv", "new.csv", "--overwrite")
+    assert found.out.endswith("list: new.csv\n")
+    assert Path("new.csv").read_text().split(",")[0] == "path"
 
 
 def test_copies_of_pictures_in_the_clusters_have_their_individual(dbc: Dbc, merged: Path, tmp_path: Path) -> None:

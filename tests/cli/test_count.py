@@ -40,7 +40,10 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
     assert found["low"] <= len(set(pid.tolist())) <= found["high"]
     widths = list(found["expected_width"].values())
     assert widths == sorted(widths, reverse=True)
-    shown = dbc(*counting).out
+    ran = dbc(*counting, "--out", "none.csv")
+    assert "there is nothing to list, so none.csv is not written" in ran.err
+    assert not Path("none.csv").exists()
+    shown = ran.out
     assert "between" in shown
     assert f"by {len(rows)} answers, from which {found['answered'] - len(rows)} more of the drawn pairs follow" in shown
     assert shown.index(f"between {found['low']:.0f} and {found['high']:.0f}") < shown.index("the estimate is")

@@ -253,6 +253,11 @@ def test_two_files_are_joined_and_conflicts_are_shown(dbc: Dbc) -> None:
     assert "c.csv: 2 answers, 1 of them given by both" in joined.out
     assert "1.jpg = 2.jpg, but 1.jpg ≠ 2.jpg" in joined.out
     assert Path("c.csv").read_text().splitlines()[1:] == ["3.jpg,4.jpg,same", "5.jpg,6.jpg,different"]
+    Path("d.csv").write_text("path_a,path_b,answer\n1.jpg,2.jpg,different\n3.jpg,4.jpg,different\n")
+    Path("e.csv").write_text("path_a,path_b,answer\n1.jpg,2.jpg,same\n3.jpg,4.jpg,same\n")
+    nothing = dbc("review", "--join", "d.csv", "e.csv", "--out", "f.csv", "--json")
+    assert (nothing.json["out"], len(nothing.json["conflicts"]), Path("f.csv").exists()) == (None, 2, False)
+    assert nothing.json["notes"] == ["there is nothing to list, so f.csv is not written"]
     assert dbc("review", "--join", "a.csv", "b.csv").status == 2
     assert dbc("review", "--out", "c.csv").status == 2
     assert "no run found" in dbc("review").line
