@@ -141,9 +141,9 @@ def _advice(message: str, arguments: Sequence[str]) -> str:
     extra = re.match(r"Got unexpected extra argument\(s\) \((.*)\)", message)
     if extra and arguments[0] in ("ingest", "assign"):
         first = next((argument for argument in arguments if extra[1].startswith(argument)), extra[1])
-        return f"; give one SOURCE, then the next: dbc {arguments[0]} {shlex.quote(first)}" + (
-            " --add" if arguments[0] == "ingest" else ""
-        )
+        told = f"; give one SOURCE, then the next: dbc {arguments[0]} {shlex.quote(first)}"
+        flags = ", with the same flags" if any(each.startswith("-") for each in arguments) else ""
+        return f"{told} --add{flags}" if arguments[0] == "ingest" else told
     if message.startswith("No such option: --seeds") and arguments[0] == "run":
         return "; for several seeds: dbc sweep --seed 0,1,2"
     if message.startswith("No such option"):

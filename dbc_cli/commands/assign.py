@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, command, parse
 from dbc_cli.commands.ingest import ON_BAD_IMAGE, ROOT, recognised
 from dbc_cli.console import RichReporter, borderless_table, number_text, print_table, print_text
-from dbc_cli.flags.flag import OUTPUT, Flag, positional, stage_flag
+from dbc_cli.flags.flag import DECLARED, OUTPUT, Flag, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 from dbc_cli.idle import tell_of_unused
 from dbc_cli.outcome import outcome_fields, show_outcome
@@ -20,6 +20,7 @@ from stages.output_files import require_new
 from stages.reporting import Reporter
 
 if TYPE_CHECKING:
+    from schemas.parameters import IngestParameters
     from stages.assign.stage import Assignment
     from stages.runs.making import Made
     from stages.runs.run_directory import RunDirectory
@@ -130,8 +131,27 @@ def _add(given: Given, source: Path) -> Made:
     except UsageError as error:
         if "`folder_identities=" not in str(error):
             raise
-        command = f"dbc ingest {shlex.quote(str(source))} --add --no-identities && dbc assign"
-        raise UsageError(f"{error}; for instance: {command}") from error
+        raise UsageError(f"{error}; {_by_hand(given, source, parameters)}") from error
+
+
+def _by_hand(given: Given, source: Path, parameters: IngestParameters) -> str:
+    """The command that adds `source` without identities as the run's own pictures were read, and what it does not say."""
+    from stages.ingest.adding import read_before
+
+    read_by, lacking = read_before(given.run_directory, parameters.format)
+    # either says where identities are
+    words = ["dbc", "ingest", str(source), "--add", *([] if "identity_pattern" in read_by else ["--no-identities"])]
+    for name, value in {**given.fields_of(ON_BAD_IMAGE), **read_by}.items():
+        words += [f"--{DECLARED[name].key}", f"{value:g}" if isinstance(value, float) else str(value)]
+    run = ["--run", str(given["run"])] if given["run"] is not None else []
+    told = f"for instance: {shlex.join([*words, *run])} && {shlex.join(['dbc', 'assign', *run])}"
+    if not lacking:
+        return told
+    flags = ", ".join(f"--{DECLARED[name].key}" for name in lacking.values())
+    return (
+        f"pictures of the run have {' and '.join(lacking)}, of which a plain folder says nothing: add {flags}, or list its "
+        f"pictures in a table; {told}"
+    )
 
 
 def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int, reporter: Reporter) -> Made:

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats import FORMATS
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import alike_note, plain, shown
 from stages.ingest.joining import NAMED, already_held, joined, own_encounters, said_otherwise, stored_samples, texts_of
@@ -20,7 +23,8 @@ from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
 from stages.runs.kept_source import KeptSource, file_digest, file_digests, read_source
-from stages.runs.run_directory import dataset_manifest, source_boxes
+from stages.runs.lineage import made_from
+from stages.runs.run_directory import RunDirectory, dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples
 from stages.typing import BoolArray, Float64Array, Int64Array
@@ -37,6 +41,10 @@ _READING_FIELDS = (
     "pad",
     "encounter_gap",
 )
+
+
+_SAID_BY = {"camid": "camera_pattern", "view": "view_pattern", "encounter": "encounter_gap"}
+"""What can say a column of `NAMED` of pictures in plain folders."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,30 @@ def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameter
     # what was left out stays out
     update["exclude"] = ",".join(filter(None, (made_with.exclude, parameters.exclude)))
     return parameters.model_copy(update=update)
+
+
+def read_before(run: RunDirectory, layout: DatasetFormat) -> tuple[dict[str, Any], dict[str, str]]:
+    """By which parameters pictures of `run` were read, but for `folder_identities`, of those that the format `layout` takes.
+
+    And what these do not say of a source without a table though most samples of the run have it (cameras, views, encounters),
+    with the parameter that would. The newest dataset that has a value of a parameter decides about it.
+    """
+    newest, plain = run.require("dataset"), IngestParameters(format=layout)
+    names = [name for name in _READING_FIELDS if name in FORMATS[layout].options | {"encounter_gap"}]
+    names.remove("folder_identities")
+    found: dict[str, Any] = {}
+    dataset: Artifact | None = newest
+    while dataset is not None:
+        made_with = dataset_manifest(dataset).parameters
+        values = {name: getattr(made_with, name) for name in names}
+        found = {name: value for name, value in values.items() if value != getattr(plain, name)} | found
+        dataset = made_from(run, dataset, "dataset")
+    stored = stored_samples(newest)
+    return found, {
+        f"{texts.removesuffix('_name')}s": _SAID_BY[name]
+        for name, texts, smallest in NAMED[1:]
+        if 2 * texts_of(stored, name, texts, smallest).count("") < len(stored) and _SAID_BY[name] not in found
+    }
 
 
 def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Path, findings: Findings) -> Addition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 import shutil
 from pathlib import Path
 
@@ -285,8 +286,37 @@ def test_pictures_are_not_added_where_clusters_say_too_little(dbc: Dbc, merged: 
 def test_a_card_of_folders_is_refused_with_the_command_that_adds_it(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
     (card := tmp_path / "card 2").mkdir()
     draw(card / "100MEDIA", COLOURS, 1, seed=1)
-    ran = dbc("assign", card, "--run", merged)
-    assert ran.line.endswith(f"; for instance: dbc ingest '{card}' --add --no-identities && dbc assign")
+    ran = dbc("assign", card, "--on-bad-image", "skip", "--run", merged)
+    told = f"dbc ingest '{card}' --add --no-identities --on-bad-image skip --run {merged} && dbc assign --run {merged}"
+    assert ran.line.endswith(f"); for instance: {told}")
+    # no --run to repeat
+    assert dbc("assign", card).line.endswith(f"; for instance: dbc ingest '{card}' --add --no-identities && dbc assign")
+
+
+def test_the_command_that_adds_a_card_reads_it_as_the_others(dbc: Dbc, tmp_path: Path) -> None:
+    photos, run = draw(tmp_path / "photos", COLOURS[:3], 4, seed=0), tmp_path / "run"
+    rows = [f"{file.name},left,1" for file in sorted(photos.glob("*.png"))]
+    (photos / "samples.csv").write_text("\n".join(["path,view,encounter", *rows]))
+    patterns = ["--camera-pattern", r"^(?:ST)?(\d)"]
+    first = ["ingest", photos, *patterns, "--height", "32", "--width", "16", "--workers", "0", "--run", run]
+    for command in (first, ["extract", *NETWORK], ["merge", "--merge-percent", "0.75", "--whiten", "0"]):
+        assert dbc(*command).status == 0
+    draw(tmp_path / "more", COLOURS[:1], 1, seed=3)
+    # one that says less does not make the next ones say less
+    assert dbc("ingest", tmp_path / "more", "--add").status == 0
+    (card := tmp_path / "card2").mkdir()
+    draw(card / "ST1", COLOURS, 1, seed=1)
+    ran = dbc("assign", card)
+    lacking = (
+        "the run have encounters and views, of which a plain folder says nothing: add --encounter-gap, --view-pattern,"
+    )
+    assert lacking in ran.line
+    told = ran.line.rpartition("; for instance: ")[2]
+    assert told == rf"dbc ingest {card} --add --no-identities --camera-pattern '^(?:ST)?(\d)' && dbc assign"
+    assert dbc(*shlex.split(told.partition(" && ")[0])[1:]).status == 0
+    dataset = RunDirectory(run).require("dataset")
+    of_card = [path.startswith("../card2") for path in dataset.read("path")]
+    assert set(dataset.read("camera")[of_card]) == {"1"}
 
 
 def test_pictures_are_not_added_where_there_are_no_clusters(dbc: Dbc, run: Path, tmp_path: Path) -> None:

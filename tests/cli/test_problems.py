@@ -161,5 +161,7 @@ def test_several_sources_and_a_file_that_begins_with_a_dash_are_told_what_to_do(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "-dash.jpg").touch()
     assert "give one SOURCE, then the next: dbc ingest card2 --add" in dbc("ingest", "card1", "card2", "card3").err
+    several = ["ingest", "card1", "card2", "--camera-pattern", "([^/]+)/"]
+    assert "then the next: dbc ingest card2 --add, with the same flags" in dbc(*several).err
     assert "give one SOURCE, then the next: dbc assign card2;" in dbc("assign", "card1", "card2").err
     assert "-dash.jpg is a file here, so write it as ./-dash.jpg" in dbc("query", "-dash.jpg").err
