@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 import numpy as np
 
 from stages.arrays.backend import n_cores, one_library_thread
-from stages.arrays.exact_sums import exponent_of, round_to_grid
+from stages.arrays.exact_sums import exponent_of
 from stages.typing import Float64Array
 
 MANTISSA_BITS = 53
@@ -20,7 +20,7 @@ _BLOCK = 64
 """Rows of a block of the factorisation. Part of the last bits of the result, so it is fixed."""
 _THREADS = 4
 _PANEL = 256
-"""Columns that a product is subtracted from at once; no result depends on it."""
+"""Columns of a product that are computed at once; no result depends on it."""
 
 
 def exact_matrix_product(a: Float64Array, b: Float64Array) -> Float64Array:
@@ -35,8 +35,18 @@ def _bits(n_terms: int) -> int:
 
 
 def _rounded(a: Float64Array, bits: int) -> Float64Array:
-    largest = float(np.abs(a).max(initial=0.0))
-    rounded: Float64Array = round_to_grid(a, bits - exponent_of(largest))
+    return _on_grid(a, bits - exponent_of(_largest(a)))
+
+
+def _largest(a: Float64Array) -> float:
+    return max(float(a.max(initial=0.0)), -float(a.min(initial=0.0)))
+
+
+def _on_grid(a: Float64Array, k: int, out: Float64Array | None = None) -> Float64Array:
+    """`round_to_grid`, without arrays between."""
+    rounded = np.multiply(a, 2.0**k, out=out)
+    np.rint(rounded, out=rounded)
+    rounded *= 2.0**-k
     return rounded
 
 
@@ -45,19 +55,21 @@ def inverse_cholesky_factor(matrix: Float64Array) -> Float64Array:
 
     Block by block: the products between blocks are `exact_matrix_product`, so L is as good as 23-bit operands make it
     (L⁻¹ A L⁻ᵀ differs from I by about 2e-7 if A is as well conditioned as a shrunk covariance).
+    `matrix` is used up.
     """
     dim = len(matrix)
-    rest, factor, inverse = matrix.copy(), np.zeros_like(matrix), _RoundedRows(dim)
+    # columns that are done hold the factor, the others what is left to factorise
+    rest, inverse = matrix, _RoundedRows(dim)
     # a library's own threads wait for one another at every small product
     with one_library_thread(), ThreadPoolExecutor(min(_THREADS, n_cores())) as threads:
         for start in range(0, dim, _BLOCK):
             own = slice(start, min(dim, start + _BLOCK))
             before, after = slice(0, own.start), slice(own.stop, dim)
             inverse.rows[own, own] = own_inverse = _inverse_of_lower(_cholesky_of_block(rest[own, own]))
-            factor[after, own] = below = exact_matrix_product(rest[after, own], own_inverse.T)
+            rest[after, own] = below = exact_matrix_product(rest[after, own], own_inverse.T)
             subtracting = _subtract_square(rest[after, after], _rounded(below, _bits(below.shape[1])), threads)
             if start:
-                mixed = _rounded(factor[own, before], _bits(start)) @ inverse.first(start, _bits(start))
+                mixed = _times_lower(_rounded(rest[own, before], _bits(start)), inverse.first(start, _bits(start)))
                 inverse.rows[own, before] = -exact_matrix_product(own_inverse, mixed)
             for part in subtracting:
                 part.result()
@@ -75,14 +87,23 @@ class _RoundedRows:
     def first(self, n_rows: int, bits: int) -> Float64Array:
         """The first rows and columns (n, n), rounded to `bits` of their largest value."""
         new = self.rows[self._n_rounded : n_rows, :n_rows]
-        self._largest = max(self._largest, float(np.abs(new).max(initial=0.0)))
+        self._largest = max(self._largest, _largest(new))
         grid = bits - exponent_of(self._largest)
         if grid != self._grid:
             self._grid, self._n_rounded = grid, 0
         # columns beyond its diagonal are zeros in every row
-        self._copy[self._n_rounded : n_rows] = round_to_grid(self.rows[self._n_rounded : n_rows], grid)
+        _on_grid(self.rows[self._n_rounded : n_rows], grid, out=self._copy[self._n_rounded : n_rows])
         self._n_rounded = n_rows
         return self._copy[:n_rows, :n_rows]
+
+
+def _times_lower(rows: Float64Array, lower: Float64Array) -> Float64Array:
+    """`rows` (m, n) @ `lower` (n, n), without most of the zeros above its diagonal; for products whose sums are exact."""
+    product = np.empty_like(rows)
+    for start in range(0, len(lower), _PANEL):
+        panel = slice(start, start + _PANEL)
+        product[:, panel] = rows[:, start:] @ lower[start:, panel]
+    return product
 
 
 def _subtract_square(rest: Float64Array, rows: Float64Array, threads: Executor) -> list[Future[None]]:

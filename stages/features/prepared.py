@@ -173,12 +173,12 @@ _THREADS_BYTES = 1 << 19
 def whitening_bytes(*, n_samples: int, dim: int) -> int:
     """Peak bytes of whitening (n, d) float32 features beside them: the result, blocks of float64, a few (d, d) matrices.
 
-    Each thread holds a block, a few small parts of one, and a sum of products. The factorisation holds the covariance, what
-    is left of it, the factor, its inverse, and rounded copies of two of them.
+    Each thread holds a block, a few small parts of one, and a sum of products. The factorisation holds the covariance, which
+    becomes the factor, its inverse, a rounded copy of that, and small parts of each.
     """
     result, threads = 4 * n_samples * dim, n_threads(n_samples, BLOCK_ROWS)
     blocks = 2 * threads * _FLOAT64 * min(n_samples, BLOCK_ROWS) * dim
-    return result + blocks + (8 + threads) * _FLOAT64 * dim * dim + _THREADS_BYTES
+    return result + blocks + (4 + threads) * _FLOAT64 * dim * dim + _THREADS_BYTES
 
 
 def _require_room(

@@ -77,8 +77,11 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     # |x − mean| is below 2^(bound), and so every partial sum of (x − mean) @ matrix below 2^(bound) · Σ|matrix|
     bound = exponent_of(largest) + 3
     widest = exponent_of(float(np.abs(matrix).sum(axis=0).max()) * (1 + 2.0**-20))
-    matrix = round_to_grid(matrix, MANTISSA_BITS - grid - bound - widest)
-    return Whitening(mean, np.ascontiguousarray(matrix), grid)
+    k = MANTISSA_BITS - grid - bound - widest
+    matrix = np.multiply(matrix, 2.0**k, order="C")
+    np.rint(matrix, out=matrix)
+    matrix *= 2.0**-k
+    return Whitening(mean, matrix, grid)
 
 
 def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:

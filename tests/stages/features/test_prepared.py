@@ -31,11 +31,11 @@ def traced_peak(call):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("n_samples", [300, 9000])
-def test_whitening_takes_at_most_what_its_model_says_and_no_more_than_thrice_less(n_samples):
-    rows = some_features(n_samples)
+@pytest.mark.parametrize(("n_samples", "dim"), [(300, 48), (9000, 48), (100, 400), (1100, 400)])
+def test_whitening_takes_at_most_what_its_model_says_and_no_more_than_thrice_less(n_samples, dim):
+    rows = some_features(n_samples, dim)
     peak = traced_peak(lambda: whitened(rows, fit_whitening(rows, ridge=3)))
-    assert peak <= whitening_bytes(n_samples=n_samples, dim=48) <= 3 * peak
+    assert peak <= whitening_bytes(n_samples=n_samples, dim=dim) <= 3 * peak
 
 
 @pytest.mark.parametrize("n_cameras", [1, 6])
