@@ -221,6 +221,10 @@ def _model(given: Given) -> dict[str, Any]:
         raise UsageError("--out is missing: give a name that ends in .safetensors or .onnx")
     stage = newest_trained(run) if given.stage is None else given.stage
     exported = export_model(run, stage, out, overwrite=given.flag("overwrite"))
+    if exported.differences:
+        given.reporter.note(
+            f"features of dbc extract {exported.differences}; the file has the network alone, so it gives others"
+        )
     return {
         "stage": json_stage(exported.stage),
         "out": exported.file,

@@ -16,7 +16,7 @@ from torch.nn import functional
 from schemas.manifest import ModelManifest
 from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
-from stages.export.model_card import Card, card_text
+from stages.export.model_card import Card, card_text, differences
 from stages.nn.images import InputForm
 from stages.nn.initial_model import open_model
 from stages.output_files import all_or_nothing, require_new, write_text, write_whole
@@ -37,12 +37,16 @@ ONNX_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """The files that were written, and whether ONNX was run to check it; None if there is none."""
+    """The files that were written, and whether ONNX was run to check it; None if there is none.
+
+    `differences` says what features of the stage `are` or `were made with` that those of the file are not; empty if nothing.
+    """
 
     file: Path
     card: Path
     stage: int
     is_checked: bool | None
+    differences: str
 
 
 class _Embedding(nn.Module):
@@ -95,7 +99,7 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
         content = safetensors.torch.save(tensors, metadata=metadata)
         write_whole(file, lambda part: part.write_bytes(content), overwrite=overwrite)
     write_text(card_text(card), beside, overwrite=overwrite)
-    return ExportedModel(file, beside, stage, is_checked)
+    return ExportedModel(file, beside, stage, is_checked, differences(card.features))
 
 
 def _features_by(run: RunDirectory, model: Artifact, stage: int) -> Artifact | None:
@@ -146,8 +150,8 @@ def _write_onnx(embedding: nn.Module, file: Path, form: InputForm, *, overwrite:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            "`out` as .onnx needs onnx and onnxscript, which are not installed: pip install onnx onnxscript, or give "
-            "a name that ends in .safetensors"
+            '`out` as .onnx needs onnx and onnxscript, which are not installed: pip install ".[onnx]", or give a '
+            "name that ends in .safetensors"
         ) from error
     # one image would fix the number of images
     images = torch.rand(2, 3, form.height, form.width, generator=torch.Generator().manual_seed(0))

@@ -63,16 +63,18 @@ def card_text(card: Card) -> str:
 
 def _otherwise(card: Card) -> str:
     """How the features of the run differ from those of the file, if they do."""
-    if card.features is None:
-        return ""
+    said = differences(card.features)
+    return f" The features that were evaluated {said}, which the file does not do." if said else ""
+
+
+def differences(features: FeaturesManifest | None) -> str:
+    """What was done for `features` beside the network that the file holds; empty if nothing was, or there are none."""
     said = []
-    if card.features.parameters.flip:
+    if features is not None and features.parameters.flip:
         said.append("are the means of those of a picture and of its mirror image")
-    if card.features.summary.norm_strength:
-        said.append(
-            "were made with cameras brought to one mean and contrast before the first batch norm, which the file does not do"
-        )
-    return f" The features that were evaluated {', and '.join(said)}." if said else ""
+    if features is not None and features.summary.norm_strength:
+        said.append("were made with cameras brought to one mean and contrast before the first batch norm")
+    return ", and ".join(said)
 
 
 def _data(summary: DatasetSummary) -> dict[str, int]:

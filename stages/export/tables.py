@@ -37,7 +37,7 @@ def _pyarrow() -> tuple[ModuleType, ModuleType]:
         from pyarrow import parquet
     except ImportError as error:
         raise UsageError(
-            "`out` as .parquet needs pyarrow, which is not installed: pip install pyarrow, or give another ending"
+            '`out` as .parquet needs pyarrow, which is not installed: pip install ".[parquet]", or give another ending'
         ) from error
     return pyarrow, parquet
 

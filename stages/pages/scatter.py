@@ -60,7 +60,7 @@ def _umap(components: Float64Array) -> Float64Array:
         from umap import UMAP
     except ImportError as error:
         raise UsageError(
-            "`map='umap'` needs the package umap-learn, which is not installed; install dbc-reid[umap] or give `map='tsne'`"
+            "`map='umap'` needs the package umap-learn, which is not installed: pip install \".[umap]\", or give `map='tsne'`"
         ) from error
     n_neighbors = min(15, len(components) - 1)
     return np.asarray(

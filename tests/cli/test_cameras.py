@@ -120,6 +120,8 @@ def test_the_first_batch_norm_has_statistics_for_each_camera(
     )
     assert exported.status == 0, exported.err
     assert "which the file does not do" in (tmp_path / "model.md").read_text()
+    told = "features of dbc extract are the means of those of a picture and of its mirror image, and were made with"
+    assert told in exported.err
     [used] = trained_with
     assert used is not None
     assert 0 < used.strength <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,15 @@ def test_every_room_is_on_the_map() -> None:
     told = (REPOSITORY / "docs" / "architecture.md").read_text()
     rooms = {folder.name for folder in (REPOSITORY / "stages").iterdir() if (folder / "__init__.py").is_file()}
     assert {room for room in rooms if f"`stages/{room}/`" not in told} == set()
+
+
+def test_extras_are_asked_for_by_their_names_in_code_and_documents() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    code = [file for folder in ("dbc_cli", "stages") for file in (REPOSITORY / folder).rglob("*.py")]
+    said = "\n".join(file.read_text().replace('\\"', '"') for file in [*code, *GUIDES])
+    asked = re.findall(r'pip install "\.\[(.*?)\]"', said)
+    assert {"onnx", "parquet", "timm", "umap", "video"} <= set(asked)
+    assert {name for names in asked for name in names.split(",")} <= project["optional-dependencies"].keys()
+    # a package by itself has no bounds
+    packages = {re.split("[>=;]", each)[0] for extra in project["optional-dependencies"].values() for each in extra}
+    assert not packages & set(re.findall(r"pip install (?:-\S+ )?([\w-]+)", said))

@@ -77,7 +77,7 @@ def _opened(file: Path) -> Iterator[Any]:
     try:
         import av
     except ImportError as error:
-        raise UsageError(f"{file.name} is a video, which needs PyAV: pip install av") from error
+        raise UsageError(f'{file.name} is a video, which needs PyAV: pip install ".[video]"') from error
     try:
         with av.open(str(file)) as container:
             if not container.streams.video:

@@ -145,7 +145,7 @@ def _timm(backbone: str) -> Any:
         import timm
     except ImportError as error:
         raise UsageError(
-            f"`backbone`: {backbone} needs timm, which is not installed; install it with: pip install timm"
+            f'`backbone`: {backbone} needs timm, which is not installed; install it with: pip install ".[timm]"'
         ) from error
     return timm
 

@@ -139,4 +139,4 @@ def test_a_video_without_pyav_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UsageError) as caught:
         frame_seconds(file)
-    assert str(caught.value) == "a.mp4 is a video, which needs PyAV: pip install av"
+    assert str(caught.value) == 'a.mp4 is a video, which needs PyAV: pip install ".[video]"'

@@ -189,7 +189,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_without_timm_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(UsageError, match=r"timm:resnet18 needs timm, .*pip install timm") as caught:
+    with pytest.raises(UsageError, match=r"timm:resnet18 needs timm, .*pip install \"\.\[timm\]\"") as caught:
         build_backbone(InitParameters(backbone="timm:resnet18"))
     assert "\n" not in str(caught.value)
 
