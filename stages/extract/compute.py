@@ -55,9 +55,7 @@ def compute_added(writer: Writer, work: Work, before: Artifact, features: Artifa
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     images = consecutive(frame_start[:-1][new], lengths)
     share, started = Share(work.parameters.batch_size), time.perf_counter()
-    rows = {name: np.zeros((len(row), *features.manifest.arrays[name].shape[1:]), np.float32) for name in _ARRAYS}
-    for name in _ARRAYS:
-        rows[name][old] = features.read(name)[row[old]]
+    added = {name: np.zeros((len(new), *features.manifest.arrays[name].shape[1:]), np.float32) for name in _ARRAYS}
     norm = _Norm.of(features)
     if len(new):
         chosen = Chosen(work.dataset.rows("images"), images)
@@ -67,13 +65,17 @@ def compute_added(writer: Writer, work: Work, before: Artifact, features: Artifa
             places = None if places is None else places[new]
             for first, *found in _pieces(model, work, start, share, on_batch, images=chosen, places=places):
                 for name, block in zip(_ARRAYS, found, strict=True):
-                    rows[name][new[first : first + len(block)]] = block
+                    added[name][first : first + len(block)] = block
     norm.keep(writer)
-    for name, array in rows.items():
-        piece = rows_per_piece(len(row), batch_size=work.parameters.batch_size, row_bytes=4 * array.shape[1])
-        with writer.table(name, shape=array.shape, dtype="float32", rows_per_piece=piece) as table:
-            for first in range(0, len(array), piece):
-                table.write(first, array[first : first + piece])
+    for name, of_new in added.items():
+        # one array at a time: those of before may be many
+        there, dim = features.read(name), of_new.shape[1]
+        piece = rows_per_piece(len(row), batch_size=work.parameters.batch_size, row_bytes=4 * dim)
+        with writer.table(name, shape=(len(row), dim), dtype="float32", rows_per_piece=piece) as table:
+            for first in range(0, len(row), piece):
+                block, is_new = there[row[first : first + piece]], row[first : first + piece] < 0
+                block[is_new] = of_new[np.searchsorted(new, first + np.flatnonzero(is_new))]
+                table.write(first, block)
     manifest = features_manifest(features)
     n_images = int(n_frames_used(start).sum())
     rate = round(n_images / max(time.perf_counter() - started, 1e-9), 1)
