@@ -27,7 +27,7 @@ LOOKED_AT = 2000
 FIT_WORK = 7e11
 """Multiplications that the fits of one way may take, about: if ten folds take more, fewer of them are asked.
 
-About half a minute of one core. Eight whitenings of 2,048 numbers, or 33 of 1,280, still leave all ten.
+About a minute of one core. Eight whitenings of 2,048 numbers, or 33 of 1,280, still leave all ten.
 """
 FEWEST_FOLDS = 3
 """Folds that are asked however long their fits take."""
@@ -81,10 +81,8 @@ class Calibration:
         return found
 
 
-Compared = Callable[[Int64Array], Float32Array]
-"""Gives the features (m, d), as they are compared, of some of the clustered samples (m,)."""
-Fit = Callable[[Int64Array], Compared]
-"""Fits how features are compared on some of the clustered samples (m,), and on no other."""
+HeldOut = Callable[[Int64Array, Int64Array], tuple[Float32Array, Float32Array]]
+"""Gives the features (m, d) of some clustered samples (m,), and those of others, compared by what is fitted on the first."""
 
 
 def nearest_clusters(
@@ -105,7 +103,9 @@ def nearest_clusters(
     sorted_labels = labels[order]
     starts = np.flatnonzero(np.diff(sorted_labels, prepend=-1))
     stops = [*starts[1:].tolist(), len(rows)]
-    sorted_rows = rows[order].astype(np.float64)
+    sorted_rows = np.empty(rows.shape)
+    for start in range(0, len(rows), _BLOCK):
+        sorted_rows[start : start + _BLOCK] = rows[order[start : start + _BLOCK]]
     asked_view, sorted_view = np.zeros((2, 1), dtype=np.int64) if views is None else (views[0], views[1][order])
     label, n_nearer = np.zeros((2, len(asked)), dtype=np.int64)
     first, second = np.zeros((2, len(asked)))
@@ -147,7 +147,7 @@ def require_company(labels: Int64Array) -> None:
 
 
 def calibrate(
-    fit: Fit,
+    held_out: HeldOut,
     labels: Int64Array,
     encounter: Int32Array | None = None,
     *,
@@ -155,7 +155,7 @@ def calibrate(
     fit_work: float = 0.0,
     reporter: Reporter = SILENT,
 ) -> Calibration:
-    """What the clusters `labels` (n,) say of evidence, by features that `fit` gives; DbcError if too few have company.
+    """What the clusters `labels` (n,) say of evidence, by features that `held_out` gives; DbcError if too few have company.
 
     The probability is that of the logistic regression on both kinds of `held_out_evidence`, which weigh the same. With the
     `view` (n,) of each only samples of one are compared, unless that leaves too few.
@@ -165,15 +165,15 @@ def calibrate(
     if view is not None:
         within = np.unique(np.stack([labels, view], axis=1), axis=0, return_inverse=True)[1].ravel()
         if (np.bincount(within)[within] > 1).sum() >= LEAST:
-            known, new = held_out_evidence(fit, within, encounter, view=view, fit_work=fit_work, reporter=reporter)
+            known, new = held_out_evidence(held_out, within, encounter, view=view, fit_work=fit_work, reporter=reporter)
     if not len(known) or not len(new):
-        known, new = held_out_evidence(fit, labels, encounter, fit_work=fit_work, reporter=reporter)
+        known, new = held_out_evidence(held_out, labels, encounter, fit_work=fit_work, reporter=reporter)
     slopes, intercept = logistic(np.concatenate([known, new]), np.repeat([True, False], [len(known), len(new)]))
     return Calibration(float(slopes[0]), float(slopes[1]), intercept, ordered_share(known @ slopes, new @ slopes))
 
 
 def held_out_evidence(
-    fit: Fit,
+    held_out: HeldOut,
     labels: Int64Array,
     encounter: Int32Array | None = None,
     *,
@@ -186,7 +186,7 @@ def held_out_evidence(
     `labels` (n,) are clusters. Samples that are alone in theirs are asked without it only. A picture of a known individual is
     likely of another `encounter` (n,), −2 if unknown: samples of its own are not there when it is asked, unless too few have
     company then. With the `view` (n,) of each only samples of one are compared; those that are alone in theirs are left out.
-    One `fit` takes `fit_work` multiplications, by which `folds_asked` chooses. `reporter` is told of each fold.
+    A fit takes `fit_work` multiplications, by which `folds_asked` chooses. `reporter` is told of each fold.
     """
     alone = np.full(len(labels), UNKNOWN, dtype=np.int32)
     fold = sample_folds(labels, alone if encounter is None else encounter)
@@ -196,7 +196,8 @@ def held_out_evidence(
     numbers = [folds_asked(fold, is_asked, fit_work) for fold, is_asked in ways]
     with reporter.task("tell known from new", total=sum(map(len, numbers)), unit="folds") as advance:
         known, new = (
-            _held_out(fit, labels, view, *way, asked, advance) for way, asked in zip(ways, numbers, strict=True)
+            _asked_evidence(held_out, labels, view, *way, asked, advance)
+            for way, asked in zip(ways, numbers, strict=True)
         )
     return known, new
 
@@ -244,8 +245,8 @@ def folds_asked(fold: Int64Array, is_asked: BoolArray, fit_work: float) -> list[
     return found[: min(-(-LOOKED_AT * n_folds // n_asked), n_paid)]
 
 
-def _held_out(
-    fit: Fit,
+def _asked_evidence(
+    held_out: HeldOut,
     labels: Int64Array,
     view: Int64Array | None,
     fold: Int64Array,
@@ -262,10 +263,7 @@ def _held_out(
         asked, there = np.flatnonzero((fold == number) & is_asked), np.flatnonzero(fold != number)
         spread = np.linspace(0, len(asked) - 1, min(len(asked), -(-LOOKED_AT // len(numbers))))
         asked = asked[spread.astype(np.int64)]
-        compared = fit(there)
-        rows_asked, rows = compared(asked), compared(there)
-        # whitenings of the next fold take its place
-        del compared
+        rows, rows_asked = held_out(there, asked)
         views = None if view is None else (view[asked], view[there])
         nearest = nearest_clusters(rows_asked, rows, np.unique(labels[there], return_inverse=True)[1], views=views)
         found.append(nearest.evidence[np.isfinite(nearest.similarity)])

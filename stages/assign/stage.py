@@ -12,15 +12,18 @@ import numpy as np
 from schemas.manifest import AssignmentsManifest, Execution
 from schemas.parameters import AssignParameters
 from schemas.summaries import AssignmentsSummary
-from stages.assign.calibration import Calibration, Compared, calibrate
+from stages.assign.calibration import Calibration
 from stages.assign.forbidden_clusters import answers_apart, apart_of, together
+from stages.assign.kept_calibration import calibration_of
 from stages.constraints.derived import derived_pairs
 from stages.constraints.known_encounters import train_encounters
 from stages.constraints.sample_names import place_of, sample_names
 from stages.constraints.stage import names_of_individuals
 from stages.errors import DbcError
 from stages.features.comparison import comparison
+from stages.features.prepared import train_rows
 from stages.ingest.near_copies import told_empty
+from stages.nn.host_memory import give_back_memory
 from stages.reporting import Keeping
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers, train_keys, train_places
@@ -127,23 +130,15 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     )
 
     def compute(writer: Writer) -> Computed:
+        # the network that gave the new features is gone
+        give_back_memory()
         compared = comparison(features, dataset, merged, memory_limit=context.memory_limit)
-        is_train = dataset.read("split") == TRAIN
-        pooled, camid = features.read("pooled")[is_train], compared_cameras(dataset)[is_train]
-
-        compared.require_room_to_fit(pooled, memory_limit=context.memory_limit)
-
-        def fit(some: Int64Array) -> Compared:
-            by_some = compared.fitted_on(pooled[some], camid[some], ridge=merged.whiten)
-            return lambda others: by_some.of(pooled[others], camid[others])
-
-        own_encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else None
-        fit_work = compared.n_maps * float(pooled.shape[1]) ** 3
         own_view = None if views is None else views[1]
-        calibration = calibrate(fit, labels, own_encounter, view=own_view, fit_work=fit_work, reporter=context.reporter)
-        rows = compared.of(pooled, camid)
+        calibration = calibration_of(clusters, features, dataset, compared, view=own_view, context=context)
         sample = np.flatnonzero(new_dataset.read("split") == TRAIN)[place < 0]
         asked = compared.of(new_features.read("pooled")[sample], compared_cameras(new_dataset)[sample])
+        is_train = dataset.read("split") == TRAIN
+        rows = compared.of(train_rows(features, dataset, is_train), compared_cameras(dataset)[is_train])
         found = answers_apart(
             asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart, views=views
         )
@@ -165,6 +160,8 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"), notes=notes)
 
     made = make_artifact(run, request, compute, context=context)
+    # torch takes another 100 MB at its end
+    give_back_memory()
     for note in () if made.artifact is None else made.artifact.manifest.notes:
         context.reporter.warn(note)
     return made

@@ -51,25 +51,24 @@ class Whitenings:
     def parts(self, features: Float32Array, camid: Int32Array, shared: Float32Array | None = None) -> Parts:
         """`features` whitened by all and by their camera, not yet mixed; `shared` is the first of these, if it is known."""
         shared = whitened(features, self.shared) if shared is None else shared
-        if not self.own:
-            return Parts(shared, shared, np.zeros(len(features)))
-        own, share = shared.copy(), np.zeros(len(features))
-        for camera, by_camera in self.own.items():
-            rows = np.flatnonzero(camid == camera)
-            if len(rows):
-                own[rows], share[rows] = whitened(features[rows], by_camera.whitening), by_camera.share
-        return Parts(shared, own, share)
+        return _parts(features, camid, shared, {camera: one.share for camera, one in self.own.items()}, self._own_of)
 
-    def fitted_on(self, features: Float32Array, camid: Int32Array, *, ridge: float) -> Whitenings:
-        """Whitenings of the same shares, fitted on other `features` (n, d) of cameras `camid` (n,) with `ridge`.
+    def _own_of(self, camera: int, _rows: Int64Array) -> Whitening:
+        return self.own[camera].whitening
 
-        A camera whose features are all the same, or that has none, does without its own.
+    def of_held_out(self, features: Float32Array, camid: Int32Array, n_there: int, *, ridge: float) -> Float32Array:
+        """`of` by whitenings of the same shares fitted on the first `n_there` `features` (n, d) alone.
+
+        One is held at a time, because those of many cameras may take more memory than all else. A camera whose features
+        are all the same, or that has none, does without its own.
         """
-        own = {}
-        for camera, one in self.own.items():
-            with suppress(NothingToWhitenError):
-                own[camera] = OwnWhitening(fit_whitening(features[camid == camera], ridge=ridge), one.share)
-        return Whitenings(fit_whitening(features, ridge=ridge), own)
+
+        def fitted(_camera: int, rows: Int64Array) -> Whitening:
+            return fit_whitening(features[rows[rows < n_there]], ridge=ridge)
+
+        shared = whitened(features, fit_whitening(features[:n_there], ridge=ridge))
+        shares = {camera: one.share for camera, one in self.own.items()}
+        return _parts(features, camid, shared, shares, fitted).mixed(1.0)
 
     def scaled(self, strength: float) -> Whitenings:
         """These whitenings with every camera's share multiplied by `strength` (0 to 1)."""
@@ -109,6 +108,29 @@ class Parts:
 
         by_blocks(mix, len(result), _BLOCK)
         return result
+
+
+def _parts(
+    features: Float32Array,
+    camid: Int32Array,
+    shared: Float32Array,
+    shares: Mapping[int, float],
+    own_of: Callable[[int, Int64Array], Whitening],
+) -> Parts:
+    """`features` (n, d) of cameras `camid` (n,) whitened by all (`shared`), and by `own_of` a camera and its rows.
+
+    A camera of `shares` that has nothing to whiten by does without.
+    """
+    if not shares:
+        return Parts(shared, shared, np.zeros(len(features)))
+    own, share = shared.copy(), np.zeros(len(features))
+    for camera, of_camera in shares.items():
+        rows = np.flatnonzero(camid == camera)
+        if len(rows):
+            with suppress(NothingToWhitenError):
+                own[rows] = whitened(features[rows], own_of(camera, rows))
+                share[rows] = of_camera
+    return Parts(shared, own, share)
 
 
 def fit_by_camera(features: Float32Array, camid: Int32Array, shared: Whitening, fit: Fit) -> Whitenings:

@@ -16,7 +16,7 @@ from stages.features.prepared import found_by_camera, require_whitening_room, tr
 from stages.runs.run_directory import compared_cameras
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
-from stages.typing import Float32Array, Float64Array, Int32Array
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,27 @@ class Comparison:
         rows = self._centred(features, camid) if self.means else features
         return rows if self.whitenings is None else self.whitenings.of(rows, camid)
 
-    def fitted_on(self, features: Float32Array, camid: Int32Array, *, ridge: float) -> Comparison:
-        """This comparison, fitted on other `features` (n, d) of cameras `camid` (n,), whitened with `ridge`.
+    def held_out(
+        self, features: Float32Array, camid: Int32Array, there: Int64Array, asked: Int64Array, *, ridge: float
+    ) -> tuple[Float32Array, Float32Array]:
+        """Of `features` (n, d) of cameras `camid` (n,) those that are `there` (m,) and those that are `asked` (k,), compared.
 
-        Cameras keep the share that their own whitening has; those of which `features` has too little do without.
+        That is by this comparison, fitted with `ridge` on those that are there alone. Cameras keep the share that their own
+        whitening has; those of which too little is there do without.
         """
-        means = camera_means(features, camid) if self.means else {}
-        if self.whitenings is None:
-            return Comparison(None, means)
-        rows = Comparison(None, means)._centred(features, camid) if means else features
-        return Comparison(self.whitenings.fitted_on(rows, camid, ridge=ridge), means)
+        both = np.concatenate([there, asked])
+        rows, cameras = features[both], camid[both]
+        if self.means:
+            means = camera_means(rows[: len(there)], cameras[: len(there)])
+            rows = Comparison(None, means)._centred(rows, cameras)
+        if self.whitenings is not None:
+            rows = self.whitenings.of_held_out(rows, cameras, len(there), ridge=ridge)
+        return rows[: len(there)], rows[len(there) :]
 
     def require_room_to_fit(self, features: Float32Array, *, memory_limit: int | None) -> None:
-        """Raise MemoryLimitError if `fitted_on` and `of` `features` (n, d), beside this, take too much memory."""
+        """Raise MemoryLimitError if `held_out` of `features` (n, d), beside this, takes too much memory."""
         if self.whitenings is not None:
-            require_whitening_room(features, memory_limit=memory_limit, n_maps=2 * self.n_maps)
+            require_whitening_room(features, memory_limit=memory_limit, n_maps=1 + self.n_maps)
 
     def _centred(self, features: Float32Array, camid: Int32Array) -> Float32Array:
         middle = np.mean(list(self.means.values()), axis=0)

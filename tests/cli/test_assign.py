@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.assign.calibration import calibrate
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 from tests.conftest import REPOSITORY
@@ -119,6 +120,34 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     measured = dbc("eval", "--ids", "ids.csv", "--stage", "1", "--run", merged, "--json")
     assert measured.status == 0, measured.err
     assert (measured.json["ari"], measured.json["n_identities"]) == (1.0, 3)
+
+
+def test_clusters_are_learnt_from_once_for_pictures_of_every_day(
+    dbc: Dbc, merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt = []
+
+    def noted(*given, **options):
+        learnt.append(calibrate(*given, **options))
+        return learnt[-1]
+
+    monkeypatch.setattr("stages.assign.kept_calibration.calibrate", noted)
+    # features of before are whitened, so that there is something to fit
+    assert dbc("merge", "--merge-percent", "0.75", "--run", merged).status == 0
+    names = ("slope", "rank_slope", "intercept", "separation")
+    first = dbc("assign", draw(tmp_path / "more", COLOURS, 1, seed=1), "--run", merged, "--json").json
+    second = dbc("assign", draw(tmp_path / "night", COLOURS, 2, seed=5), "--run", merged, "--json").json
+    assert (first["n_samples"], second["n_samples"], len(learnt)) == (4, 12, 1)
+    assert [second[name] for name in names] == [first[name] for name in names] == list(vars(learnt[0]).values())
+    # it is what would be learnt again
+    for kept in (merged / "stage-01" / "clusters").glob(".checkpoint-*"):
+        shutil.rmtree(kept)
+    again = dbc("assign", "--force", "--run", merged, "--json").json
+    assert (again["id"], learnt[1]) == (second["id"], learnt[0])
+    other = dbc("merge", "--merge-percent", "0.7", "--dataset", "v1", "--run", merged)
+    assert other.status == 0, other.err
+    assert dbc("assign", "--run", merged).status == 0
+    assert (len(learnt), learnt[2] != learnt[0]) == (3, True)
 
 
 def test_a_catalogue_names_the_individuals_of_new_pictures(dbc: Dbc, merged: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ ATTRIBUTE = "dbc-checkpoint"
 KEYS_KEPT = 3
 """Requests whose checkpoints stay side by side; beyond them the oldest goes."""
 MOST_KEPT = 32
-"""Requests that `keep` leaves side by side: whitenings of all and of each camera, neighbours, measures, or sources."""
+"""Requests that `keep` leaves side by side: whitenings by all and by camera, neighbours, measures, calibrations, sources."""
 _NAME = re.compile(r"\.checkpoint-([0-9a-f]{16})-([0-9]{9})\.zarr")
 
 
