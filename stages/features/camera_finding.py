@@ -173,9 +173,9 @@ class ByCamera:
                     weight = max(0.0, math.ceil(self._pairs_at(strength).nearer(metric) * 1000) / 1000)
         if not (strength or weight):
             return CameraFinding(f"{told}: cameras are ignored", share, chance), shared, partial(self._at, 0.0)
-        done, whitenings = [], self._whitenings
-        if whitenings is not None and strength:
-            whitenings = whitenings.scaled(strength)
+        done, whitenings = [], shared
+        if self._whitenings is not None and strength:
+            whitenings = self._whitenings.scaled(strength)
             done.append("features are whitened camera by camera")
         if weight:
             done.append(f"a pair of one camera adds {weight:g} to D")

@@ -205,6 +205,14 @@ def test_near_pairs_of_one_camera_that_are_hardly_nearer_say_nothing(monkeypatch
     assert (finding.weight > 0 or bool(whitenings.own)) == by_camera
 
 
+def test_a_weight_without_any_whitening_by_camera_leaves_the_shared_whitening(monkeypatch):
+    rows, _, camid = seen_by(3, look=1)
+    monkeypatch.setattr(ByCamera, "_evening_strength", 0.0)
+    finding, whitenings, compared = found(rows, camid)
+    assert finding.weight > 0
+    np.testing.assert_array_equal(whitenings.of(rows, camid), compared)
+
+
 def test_features_without_cameras_in_them_are_left_alone():
     rows, _, camid = seen_by(4, look=0)
     camid = np.random.default_rng(2).permutation(camid)
