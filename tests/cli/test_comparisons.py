@@ -12,6 +12,7 @@ from dbc_cli.commands.sweep import cells_of
 from schemas.recipes import VARIANTS
 from stages.runs.run_directory import RunDirectory
 from stages.runs.unreferenced import kept_whitenings
+from stages.samples import TRAIN
 from tests.cli.conftest import NETWORK, Dbc
 
 FAST = ["--merge-percent", "0.25", "--stages", "2", "--epochs", "1"]
@@ -297,6 +298,32 @@ def test_stages_that_were_merged_otherwise_are_measured_alike(dbc: Dbc, run: Pat
     assert first != {row["separation"] for row in alike.json["stages"]}
     merged(1)
     assert dbc("select", "--run", run, "--json").json["stages"] == alike.json["stages"]
+
+
+def test_what_no_score_depends_on_is_no_other_merge(dbc: Dbc, run: Path) -> None:
+    def merged(stage: int, *words: str) -> None:
+        assert dbc("merge", "--stage", stage, "--run", run, *words).status == 0
+
+    def scores() -> list[float]:
+        told = dbc("select", "--run", run, "--json")
+        assert ("measured as" in told.err) == is_told
+        return [row["separation"] for row in told.json["stages"]]
+
+    is_told = False
+    merged(1, "--whiten", "0.5", "--clusterer", "hdbscan", "--min-samples", "2")
+    # of cameras with so few pictures there is no penalty, which merges would have and HDBSCAN has not
+    merged(2, "--whiten", "0.5", "--merge-percent", "0.2", "--camera", "ignored")
+    alike = scores()
+    # nor is a correction a merge, whatever it is told
+    dataset = RunDirectory(run).require("dataset")
+    train = dataset.read("path")[dataset.read("split") == TRAIN]
+    (run / "constraints.csv").write_text(f"path_a,path_b,answer\n{train[0]},{train[-1]},same\n")
+    for stage in (2, 1):
+        merged(stage, "--start", "reviewed", "--whiten", "7")
+        assert scores() == alike
+    is_told = True
+    merged(2, "--merge-percent", "0.2")
+    assert scores() == alike
 
 
 def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:

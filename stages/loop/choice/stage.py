@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from schemas.manifest import ModelManifest
 from schemas.parameters import MergeParameters, TrainParameters
 from stages.errors import MemoryLimitError
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
+from stages.features.camera_finding import too_few_cameras
 from stages.features.prepared import Prepared, prepared
 from stages.features.whitening import NothingToWhitenError
 from stages.loop.choice.across_cameras import has_cameras
@@ -117,15 +118,15 @@ class Compared:
     def by(self, run: RunDirectory) -> MergeParameters:
         """How all stages of `run` are measured, so that their scores can be compared: as its first merge was made."""
         if self._first is None:
-            self._first = clusters_manifest(run.require("clusters", min(clusters_now(run), default=1))).parameters
+            first = before_review(run, min(clusters_now(run), default=1))
+            self._first = clusters_manifest(first).parameters
         return self._first
 
-    def tell_unlike(self, stage: int, first: MergeParameters, own: MergeParameters) -> None:
-        """Tell once that `stage` was merged by its `own` parameters, and is measured as the `first` merge of its run."""
+    def tell_unlike(self, stage: int, measured_by: Mapping[str, object], merged_by: Mapping[str, object]) -> None:
+        """Tell once that `stage` was merged by other parameters than the first merge of its run, by which it is measured."""
         if self._has_told_unlike:
             return
         self._has_told_unlike = True
-        measured_by, merged_by = _measured_by(first), _measured_by(own)
         others = " and ".join(
             f"`{name}`" for name in {**measured_by, **merged_by} if measured_by.get(name) != merged_by.get(name)
         )
@@ -177,13 +178,15 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     measured = {"clusters": clusters, "features": features, "dataset": dataset}
     request: dict[str, object] = {"stage": stage, **{name: each.manifest.id for name, each in measured.items()}}
     compared = compared or Compared()
-    first, own = compared.by(run), clusters_manifest(clusters).parameters
-    if _measured_by(own) != _measured_by(first):
-        compared.tell_unlike(stage, first, own)
-        request["measured_by"] = _measured_by(first)
+    # corrected by answers, they end the run as they did before, and nothing was merged otherwise
+    first, own = compared.by(run), clusters_manifest(before_review(run, merged)).parameters
+    measured_by, merged_by = _measured_by(first, dataset), _measured_by(own, dataset)
+    if merged_by != measured_by:
+        compared.tell_unlike(stage, measured_by, merged_by)
+    if _measured_by(clusters_manifest(clusters).parameters, dataset) != measured_by:
+        request["measured_by"] = measured_by
     directory = (clusters if stage > 0 else features).path.parent
-    # corrected by answers, they end the run as they did before
-    ends = clusters_manifest(before_review(run, merged)).parameters.ends_run
+    ends = own.ends_run
     kept = read_measures(directory, request)
     if kept is not None:
         return replace(kept, ends_run=ends, is_by_schedule=kept.is_by_schedule and not ends)
@@ -249,11 +252,21 @@ _READ_WITH_FEATURES = frozenset({"camera", "camera_weight", "whiten", "criterion
 """Parameters that `prepared` reads."""
 
 
-def _measured_by(parameters: MergeParameters) -> dict[str, object]:
+def _measured_by(parameters: MergeParameters, dataset: Artifact) -> dict[str, object]:
     """Those of a merge's `parameters` that decide what is measured of features: by others, scores are not comparable."""
-    merging = by_dispersions(parameters).request()
-    read = {name: value for name, value in parameters.request().items() if name in _READ_WITH_FEATURES}
-    return read | {"lambda_": merging["lambda"], "intra_normalizer": merging["intra_normalizer"]}
+    names, merging = _READ_WITH_FEATURES, by_dispersions(parameters)
+    if parameters.camera == "auto" and too_few_cameras(_train_cameras(dataset)) is not None:
+        parameters = parameters.model_copy(update={"camera": "ignored"})
+    if parameters.camera != "auto":
+        # they are for the penalty that it looks for
+        names -= {"clusterer", "metric"}
+    read = {name: value for name, value in parameters.request().items() if name in names}
+    return {
+        "metric": merging.metric,
+        **read,
+        "lambda_": merging.lambda_,
+        "intra_normalizer": merging.intra_normalizer,
+    }
 
 
 def _key(features: Artifact, dataset: Artifact, parameters: MergeParameters) -> tuple[object, ...]:
@@ -268,5 +281,10 @@ def _spread(features: Artifact, dataset: Artifact) -> float:
 
 def _known_cameras(dataset: Artifact) -> Int32Array | None:
     """The cameras (n_train,) of the train samples; None unless `has_cameras`."""
-    camid: Int32Array = compared_cameras(dataset)[dataset.read("split") == TRAIN]
+    camid = _train_cameras(dataset)
     return camid if has_cameras(camid) else None
+
+
+def _train_cameras(dataset: Artifact) -> Int32Array:
+    camid: Int32Array = compared_cameras(dataset)[dataset.read("split") == TRAIN]
+    return camid
