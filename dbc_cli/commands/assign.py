@@ -142,7 +142,7 @@ def _by_hand(given: Given, source: Path, parameters: IngestParameters) -> str:
     # either says where identities are
     words = ["dbc", "ingest", str(source), "--add", *([] if "identity_pattern" in read_by else ["--no-identities"])]
     for name, value in {**given.fields_of(ON_BAD_IMAGE), **read_by}.items():
-        words += [f"--{DECLARED[name].key}", f"{value:g}" if isinstance(value, float) else str(value)]
+        words += [f"--{DECLARED[name].key}", str(value).removesuffix(".0") if isinstance(value, float) else str(value)]
     run = ["--run", str(given["run"])] if given["run"] is not None else []
     told = f"for instance: {shlex.join([*words, *run])} && {shlex.join(['dbc', 'assign', *run])}"
     if not lacking:

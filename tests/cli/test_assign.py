@@ -312,7 +312,9 @@ def test_pictures_are_not_added_where_clusters_say_too_little(dbc: Dbc, merged: 
     assert RunDirectory(merged).versions("dataset") == [1]
 
 
-def test_a_card_of_folders_is_refused_with_the_command_that_adds_it(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+def test_a_card_of_folders_is_refused_with_the_command_that_adds_it(
+    dbc: Dbc, merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (card := tmp_path / "card 2").mkdir()
     draw(card / "100MEDIA", COLOURS, 1, seed=1)
     ran = dbc("assign", card, "--on-bad-image", "skip", "--run", merged)
@@ -320,6 +322,10 @@ def test_a_card_of_folders_is_refused_with_the_command_that_adds_it(dbc: Dbc, me
     assert ran.line.endswith(f"); for instance: {told}")
     # no --run to repeat
     assert dbc("assign", card).line.endswith(f"; for instance: dbc ingest '{card}' --add --no-identities && dbc assign")
+    monkeypatch.setattr(
+        "stages.ingest.adding.read_before", lambda *_: ({"encounter_gap": 1234567.0, "category": "2.0"}, {})
+    )
+    assert "--no-identities --encounter-gap 1234567 --category 2.0 && dbc assign" in dbc("assign", card).line
 
 
 def test_the_command_that_adds_a_card_reads_it_as_the_others(dbc: Dbc, tmp_path: Path) -> None:
