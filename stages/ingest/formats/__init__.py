@@ -15,7 +15,7 @@ from stages.ingest.formats.boxes_file import unread_boxes
 from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out
-from stages.ingest.formats.names import counted, shown
+from stages.ingest.formats.names import counted, one_individual_note, shown
 from stages.ingest.formats.path_patterns import told_sides
 from stages.ingest.formats.recognise import Recognised, recognise
 from stages.ingest.formats.yolo import label_file
@@ -71,6 +71,9 @@ def read_samples(
             f"categories: {counted(first)}{more}, all of which are taken and compared with each other; `category` takes those "
             "that you name"
         )
+    # these two have other advice
+    if layout.name not in ("csv", "folder") and (doubt := one_individual_note(samples.identity)):
+        findings.warnings.append(doubt)
     # front and back are names of cameras, too
     if "view_pattern" in layout.options and not any(samples.view_name) and not any(samples.camera):
         findings.notes += told_sides(samples.path, samples.identity)

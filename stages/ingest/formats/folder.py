@@ -117,8 +117,9 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
             findings.warnings += _told_frames(kept)
     findings.warnings += doubts(list(compress(names, is_kept)), kind="identities")
     if has_minus_one(compress(names, is_kept)):
+        kind = "folder" if parameters.identity_pattern is None else "identity"
         findings.warnings.append(
-            "folder -1 is an identity like any other; if it holds junk, or what another program left out of its clusters, "
+            f"{kind} -1 is an identity like any other; if it holds junk, or what another program left out of its clusters, "
             "leave it out with `exclude`"
         )
     if in_splits:

@@ -266,12 +266,12 @@ def has_minus_one(texts: Iterable[str]) -> bool:
 
 
 def one_individual_note(texts: Iterable[str]) -> str | None:
-    """A line if one of `texts`, identities that a table gives, is −1; else None."""
+    """A line if one of `texts`, identities that a source gives, is −1; else None."""
     if not has_minus_one(texts):
         return None
     return (
         "identity -1 is one individual like any other; if it stands for junk, or for what another program left out of its "
-        "clusters, leave the cells of these pictures empty, or write NA"
+        "clusters, leave the identity of these pictures empty, or write NA"
     )
 
 

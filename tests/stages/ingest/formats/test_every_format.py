@@ -24,7 +24,7 @@ from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats import FORMATS, path_patterns, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import RUN
-from stages.ingest.formats.names import MISSING, is_missing, numbers_of, twins_note, whole_number
+from stages.ingest.formats.names import MISSING, is_missing, numbers_of, one_individual_note, twins_note, whole_number
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 LISTED = {
@@ -230,6 +230,9 @@ def test_identity_texts_stay_texts(tmp_path: Path) -> None:
     samples, findings = read(tmp_path / "folder", "folder", test_fraction=0)
     assert sorted(samples.pid.tolist()) == [1, 2, 3, 4]
     assert any("folder -1 is an identity like any other" in warning for warning in findings.warnings)
+    # as the table of two columns that `auto` takes for one of wildlife-datasets
+    _, findings = read(table(tmp_path / "wild", f"path,identity\n{rows}"), "wildlife-datasets", test_fraction=0)
+    assert [warning for warning in findings.warnings if "-1" in warning] == [one_individual_note(names)]
 
 
 def test_identities_from_0_to_3_are_all_divided_by_identity(tmp_path: Path) -> None:
