@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 import numpy as np
 
 from stages.arrays.backend import n_cores, one_library_thread
-from stages.arrays.exact_sums import exponent_of
+from stages.arrays.exact_sums import exponent_of, round_into
 from stages.typing import Float64Array
 
 MANTISSA_BITS = 53
@@ -35,19 +35,11 @@ def _bits(n_terms: int) -> int:
 
 
 def _rounded(a: Float64Array, bits: int) -> Float64Array:
-    return _on_grid(a, bits - exponent_of(_largest(a)))
+    return round_into(a, bits - exponent_of(_largest(a)))
 
 
 def _largest(a: Float64Array) -> float:
     return max(float(a.max(initial=0.0)), -float(a.min(initial=0.0)))
-
-
-def _on_grid(a: Float64Array, k: int, out: Float64Array | None = None) -> Float64Array:
-    """`round_to_grid`, without arrays between."""
-    rounded = np.multiply(a, 2.0**k, out=out)
-    np.rint(rounded, out=rounded)
-    rounded *= 2.0**-k
-    return rounded
 
 
 def inverse_cholesky_factor(matrix: Float64Array) -> Float64Array:
@@ -92,7 +84,7 @@ class _RoundedRows:
         if grid != self._grid:
             self._grid, self._n_rounded = grid, 0
         # columns beyond its diagonal are zeros in every row
-        _on_grid(self.rows[self._n_rounded : n_rows], grid, out=self._copy[self._n_rounded : n_rows])
+        round_into(self.rows[self._n_rounded : n_rows], grid, out=self._copy[self._n_rounded : n_rows])
         self._n_rounded = n_rows
         return self._copy[:n_rows, :n_rows]
 

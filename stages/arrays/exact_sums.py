@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 
 import array_api_compat
+import numpy as np
 
-from stages.typing import Array
+from stages.typing import Array, Float64Array
 
 
 def halving_sum(terms: Array) -> Array:
@@ -58,6 +59,14 @@ def round_to_grid(values: Array, k: int) -> Array:
     """`values` rounded to multiples of 2^-k, ties to even; shape and dtype kept."""
     xp = array_api_compat.array_namespace(values)
     return xp.round(values * 2.0**k) * 2.0**-k
+
+
+def round_into(values: Float64Array, k: int, out: Float64Array | None = None) -> Float64Array:
+    """`round_to_grid` of NumPy's `values`, without arrays between: into `out`, which may be they, or a new array."""
+    rounded = np.multiply(values, 2.0**k, out=out)
+    np.rint(rounded, out=rounded)
+    rounded *= 2.0**-k
+    return rounded
 
 
 def split_on_grids(values: Array, *, bound: float, n_terms: int) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.arrays.blas import add_square, multiply_by_upper
 from stages.arrays.exact_products import MANTISSA_BITS, inverse_cholesky_factor
-from stages.arrays.exact_sums import exponent_of, grid_exponent, halving_sum, round_to_grid
+from stages.arrays.exact_sums import exponent_of, grid_exponent, halving_sum, round_into, round_to_grid
 from stages.arrays.finite import require_finite
 from stages.arrays.row_blocks import by_blocks
 from stages.errors import DbcError, UsageError
@@ -77,11 +77,8 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     # |x − mean| is below 2^(bound), and so every partial sum of (x − mean) @ matrix below 2^(bound) · Σ|matrix|
     bound = exponent_of(largest) + 3
     widest = exponent_of(float(np.abs(matrix).sum(axis=0).max()) * (1 + 2.0**-20))
-    k = MANTISSA_BITS - grid - bound - widest
-    matrix = np.multiply(matrix, 2.0**k, order="C")
-    np.rint(matrix, out=matrix)
-    matrix *= 2.0**-k
-    return Whitening(mean, matrix, grid)
+    in_rows = np.empty(matrix.shape)
+    return Whitening(mean, round_into(matrix, MANTISSA_BITS - grid - bound - widest, out=in_rows), grid)
 
 
 def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stages.arrays.exact_products import exact_matrix_product, inverse_cholesky_factor
+from stages.arrays.exact_sums import round_into, round_to_grid
 
 DIGEST = """
 import hashlib
@@ -61,3 +62,16 @@ def test_whitening_has_the_same_bits_by_the_kernels_of_other_processors():
         )
         digests.add(done.stdout)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("k", [-3, 0, 11, 40])
+def test_rounding_into_an_array_gives_the_bits_of_rounding_anew(k):
+    values = np.random.default_rng(0).standard_normal((7, 5)) * 100
+    # halves of a step are ties
+    values[0] = (np.arange(5) + 0.5) * 2.0**-k
+    expected = round_to_grid(values, k)
+    out = np.empty(values.shape)
+    assert np.array_equal(round_into(values, k), expected)
+    round_into(values.T, k, out=out.T)
+    assert np.array_equal(out, expected)
+    assert np.array_equal(round_into(values, k, out=values), expected)
