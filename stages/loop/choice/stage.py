@@ -180,10 +180,10 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     compared = compared or Compared()
     # corrected by answers, they end the run as they did before, and nothing was merged otherwise
     first, own = compared.by(run), clusters_manifest(before_review(run, merged)).parameters
-    measured_by, merged_by = _measured_by(first, dataset), _measured_by(own, dataset)
+    measured_by, merged_by, corrected_by = _measured_by(dataset, first, own, clusters_manifest(clusters).parameters)
     if merged_by != measured_by:
         compared.tell_unlike(stage, measured_by, merged_by)
-    if _measured_by(clusters_manifest(clusters).parameters, dataset) != measured_by:
+    if corrected_by != measured_by:
         request["measured_by"] = measured_by
     directory = (clusters if stage > 0 else features).path.parent
     ends = own.ends_run
@@ -252,15 +252,19 @@ _READ_WITH_FEATURES = frozenset({"camera", "camera_weight", "whiten", "criterion
 """Parameters that `prepared` reads."""
 
 
-def _measured_by(parameters: MergeParameters, dataset: Artifact) -> dict[str, object]:
-    """Those of a merge's `parameters` that decide what is measured of features: by others, scores are not comparable."""
-    names, merging = _READ_WITH_FEATURES, by_dispersions(parameters)
-    if parameters.camera == "auto" and too_few_cameras(_train_cameras(dataset)) is not None:
-        parameters = parameters.model_copy(update={"camera": "ignored"})
-    if parameters.camera != "auto":
-        # they are for the penalty that it looks for
-        names -= {"clusterer", "metric"}
+def _measured_by(dataset: Artifact, *merges: MergeParameters) -> list[dict[str, object]]:
+    """Those of the parameters of each of `merges` that decide what is measured: by others, scores are not comparable."""
+    if any(made_as.camera == "auto" for made_as in merges) and too_few_cameras(_train_cameras(dataset)) is not None:
+        ignored = {"camera": "ignored"}
+        merges = tuple(each.model_copy(update=ignored) if each.camera == "auto" else each for each in merges)
+    return [_decisive(each) for each in merges]
+
+
+def _decisive(parameters: MergeParameters) -> dict[str, object]:
+    # they are for the penalty that `camera='auto'` looks for
+    names = _READ_WITH_FEATURES - (set() if parameters.camera == "auto" else {"clusterer", "metric"})
     read = {name: value for name, value in parameters.request().items() if name in names}
+    merging = by_dispersions(parameters)
     return {
         "metric": merging.metric,
         **read,
