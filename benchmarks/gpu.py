@@ -10,7 +10,7 @@ starts at once. `--images` is a folder in Market-1501's layout for the run of al
 
 Steps, in this order: `versions`, `tests` (those marked `gpu`), `run` (all stages as far as time goes, with an estimate of
 the whole), `extraction`, `training`, `merge` (beside the bare half product in float16, TF32 and float32, and the same merges
-as the CPU makes), `evaluation`, `syncs` (a training step that may not wait for the GPU), `short` (steps of new sizes), `nccl`,
+as the CPU makes), `whitening`, `evaluation`, `syncs` (a training step that may not wait for the GPU), `short` (steps of new sizes), `nccl`,
 `compiled` (training by torch's compiler). `--small` shrinks all of them to seconds and runs on the CPU.
 """
 
@@ -82,6 +82,7 @@ def steps_of(out: Path, images: Path | None) -> list[Step]:
             _bench("training", *small_train, cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
         ),
         Step("merge", 75, _own("merge"), _own("merge", "--small")),
+        Step("whitening", 30, _own("whitening"), _own("whitening", "--small")),
         Step("evaluation", 45, _own("evaluation"), _own("evaluation", "--small")),
         Step("syncs", 20, _own("syncs"), _own("syncs", "--small")),
         Step("short", 25, _own("short"), _own("short", "--small")),

@@ -26,6 +26,7 @@ from schemas.choices import ArtifactKind
 from schemas.parameters import InitParameters, SyntheticParameters
 from stages.arrays.backend import Backend, n_cores, namespace_for, resolve_torch_device
 from stages.evaluate.retrieval.metrics import evaluate_retrieval
+from stages.features.whitening import fit_whitening, whitened
 from stages.ingest.synthetic.table import draw_path, synthetic_samples
 from stages.merge import merge_stage
 from stages.merge.result import StageMerges
@@ -189,6 +190,31 @@ def _merge_row(
         print(row_of)
         raise SystemExit(f"the GPU makes other merges of {n_samples} samples under '{update}' than the CPU")
     return row_of
+
+
+def whitening(*, small: bool) -> None:
+    """Fitting a whitening and whitening by it, on the GPU and by this process's threads, which must give the same bits."""
+    device = device_of(small=small)
+    backend = namespace_for("auto" if small else "cuda")
+    print(header("whitening", "fit here, s", "fit there, s", "whiten here, s", "whiten there, s", "same"))
+    for n_samples, dim in ((300, 64),) if small else ((2253, 2192), (13518, 2192)):
+        features = mixture(n_samples, device, dim)
+        seconds, found = [], []
+        for step in (fit_whitening, whitened):
+            for place in (None, backend):
+                if step is fit_whitening:
+                    work: Callable[[], Any] = partial(fit_whitening, features, ridge=3.0, backend=place)
+                else:
+                    work = partial(whitened, features, fit_whitening(features, ridge=3.0, backend=place))
+                seconds.append(median_seconds(work, device, repeats=3))
+                result = work()
+                found.append(result.matrix if step is fit_whitening else result)
+        same = np.array_equal(found[0], found[1]) and found[2].tobytes() == found[3].tobytes()
+        print(
+            row(f"{n_samples:,} × {dim:,}", *(f"{spent:.4f}" for spent in seconds), "yes" if same else "NO"), flush=True
+        )
+        if not same:
+            raise SystemExit("the GPU whitens otherwise than the CPU")
 
 
 def evaluation(*, small: bool) -> None:
@@ -362,7 +388,7 @@ def _tell_estimate(folder: Path) -> None:
 
 def main() -> None:
     steps: dict[str, Callable[..., None]] = {
-        step.__name__: step for step in (versions, merge, evaluation, syncs, short, nccl, run)
+        step.__name__: step for step in (versions, merge, whitening, evaluation, syncs, short, nccl, run)
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("step", choices=steps)

@@ -70,6 +70,17 @@ def namespace_for(device: str = "auto", *, n_products: float = math.inf) -> Back
     return Backend(array_api_compat.cupy, f"cupy {cupy.__version__}", f"cuda:{index} {name}")
 
 
+def elsewhere(device: str, *, pays: bool) -> Backend | None:
+    """`namespace_for` a GPU, or None: for work that gives the same bits by this process's threads.
+
+    None if it does not pay there, `device` is no GPU, or CuPy does not see it.
+    """
+    index = _parse_device(device)
+    if device == "cpu" or not pays or not _has_driver() or index >= _count_cuda_devices(_import_cupy()):
+        return None
+    return namespace_for(f"cuda:{index}")
+
+
 def _multiply_in_float32() -> None:
     """Keep CuPy's float32 products out of TensorFloat-32, which the variable CUPY_TF32 turns on, for this process."""
     from cupy._core import _routines_linalg

@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from stages.arrays.backend import device_number
 from stages.errors import DbcError
 from stages.typing import Array
+
+T = TypeVar("T")
 
 SHORT_BELOW = 0.5
 """The share of a GPU's memory that is free at the start of a stage, below which what is kept between stages is let go."""
@@ -61,6 +63,17 @@ def stage_memory(advice: str) -> Iterator[None]:
         raise DbcError(f"{library} ran out of GPU memory: {first_line}; {advice}") from error
     finally:
         release()
+
+
+def there_or_here(there: Callable[[], T], here: Callable[[], T]) -> T:
+    """The result of `there`, or of `here` if a GPU has too little memory for it: both give the same."""
+    try:
+        return there()
+    except Exception as error:
+        if _out_of_memory(error) is None:
+            raise
+    release()
+    return here()
 
 
 def _out_of_memory(error: Exception) -> str | None:

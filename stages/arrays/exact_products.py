@@ -10,10 +10,11 @@ from __future__ import annotations
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
+from array_api_compat import array_namespace
 
-from stages.arrays.backend import n_cores, one_library_thread
-from stages.arrays.exact_sums import exponent_of, round_into
-from stages.typing import Float64Array
+from stages.arrays.backend import n_cores, one_library_thread, to_host
+from stages.arrays.exact_sums import exponent_of, round_into, round_to_grid
+from stages.typing import Array, Float64Array
 
 MANTISSA_BITS = 53
 _BLOCK = 64
@@ -23,8 +24,8 @@ _PANEL = 256
 """Columns of a product that are computed at once; no result depends on it."""
 
 
-def exact_matrix_product(a: Float64Array, b: Float64Array) -> Float64Array:
-    """a @ b, (m, k) by (k, n) → (m, n), with each operand first rounded to (53 − ⌈log₂ k⌉) / 2 bits of its largest value."""
+def exact_matrix_product(a: Array, b: Array) -> Array:
+    """a @ b, (m, k) by (k, n) → (m, n) float64, each first rounded to (53 − ⌈log₂ k⌉) / 2 bits of its largest value."""
     bits = _bits(a.shape[1])
     return _rounded(a, bits) @ _rounded(b, bits)
 
@@ -34,30 +35,35 @@ def _bits(n_terms: int) -> int:
     return (MANTISSA_BITS - max(1, (n_terms - 1).bit_length())) // 2
 
 
-def _rounded(a: Float64Array, bits: int) -> Float64Array:
-    return round_into(a, bits - exponent_of(_largest(a)))
+def _rounded(a: Array, bits: int) -> Array:
+    grid = bits - exponent_of(_largest(a))
+    return round_into(a, grid) if isinstance(a, np.ndarray) else round_to_grid(a, grid)
 
 
-def _largest(a: Float64Array) -> float:
-    return max(float(a.max(initial=0.0)), -float(a.min(initial=0.0)))
+def _largest(a: Array) -> float:
+    if 0 in a.shape:
+        return 0.0
+    xp = array_namespace(a)
+    return max(float(xp.max(a)), -float(xp.min(a)))
 
 
-def inverse_cholesky_factor(matrix: Float64Array) -> Float64Array:
-    """L⁻¹ (d, d), lower triangular, of the factor L Lᵀ = `matrix` (d, d), which is symmetric and positive definite.
+def inverse_cholesky_factor(matrix: Array) -> Array:
+    """L⁻¹ (d, d), lower triangular, of L Lᵀ = `matrix` (d, d) float64, which is symmetric and positive definite.
 
     Block by block: the products between blocks are `exact_matrix_product`, so L is as good as 23-bit operands make it
     (L⁻¹ A L⁻ᵀ differs from I by about 2e-7 if A is as well conditioned as a shrunk covariance).
-    `matrix` is used up.
+    `matrix` is used up. On a GPU the products are made there, and the blocks on the diagonal here: the same bits.
     """
-    dim = len(matrix)
+    dim, xp = matrix.shape[0], array_namespace(matrix)
     # columns that are done hold the factor, the others what is left to factorise
-    rest, inverse = matrix, _RoundedRows(dim)
+    rest, inverse = matrix, _RoundedRows(matrix)
     # a library's own threads wait for one another at every small product
     with one_library_thread(), ThreadPoolExecutor(min(_THREADS, n_cores())) as threads:
         for start in range(0, dim, _BLOCK):
             own = slice(start, min(dim, start + _BLOCK))
             before, after = slice(0, own.start), slice(own.stop, dim)
-            inverse.rows[own, own] = own_inverse = _inverse_of_lower(_cholesky_of_block(rest[own, own]))
+            own_inverse = xp.asarray(_inverse_of_lower(_cholesky_of_block(to_host(rest[own, own]))))
+            inverse.rows[own, own] = own_inverse
             rest[after, own] = below = exact_matrix_product(rest[after, own], own_inverse.T)
             subtracting = _subtract_square(rest[after, after], _rounded(below, _bits(below.shape[1])), threads)
             if start:
@@ -71,12 +77,12 @@ def inverse_cholesky_factor(matrix: Float64Array) -> Float64Array:
 class _RoundedRows:
     """A lower triangular matrix `rows` (d, d) that is filled from above, and a rounded copy that is kept up with it."""
 
-    def __init__(self, dim: int) -> None:
-        self.rows = np.zeros((dim, dim))
-        self._copy = np.empty_like(self.rows)
+    def __init__(self, like: Array) -> None:
+        self.rows = array_namespace(like).zeros_like(like)
+        self._copy = array_namespace(like).empty_like(like)
         self._n_rounded, self._grid, self._largest = 0, 0, 0.0
 
-    def first(self, n_rows: int, bits: int) -> Float64Array:
+    def first(self, n_rows: int, bits: int) -> Array:
         """The first rows and columns (n, n), rounded to `bits` of their largest value."""
         new = self.rows[self._n_rounded : n_rows, :n_rows]
         self._largest = max(self._largest, _largest(new))
@@ -84,13 +90,19 @@ class _RoundedRows:
         if grid != self._grid:
             self._grid, self._n_rounded = grid, 0
         # columns beyond its diagonal are zeros in every row
-        round_into(self.rows[self._n_rounded : n_rows], grid, out=self._copy[self._n_rounded : n_rows])
+        rows = slice(self._n_rounded, n_rows)
+        if isinstance(self.rows, np.ndarray):
+            round_into(self.rows[rows, :], grid, out=self._copy[rows, :])
+        else:
+            self._copy[rows, :] = round_to_grid(self.rows[rows, :], grid)
         self._n_rounded = n_rows
         return self._copy[:n_rows, :n_rows]
 
 
-def _times_lower(rows: Float64Array, lower: Float64Array) -> Float64Array:
-    """`rows` (m, n) @ `lower` (n, n), without most of the zeros above its diagonal; for products whose sums are exact."""
+def _times_lower(rows: Array, lower: Array) -> Array:
+    """`rows` (m, n) @ `lower` (n, n), here without most zeros above its diagonal; for products whose sums are exact."""
+    if not isinstance(rows, np.ndarray):
+        return rows @ lower
     product = np.empty_like(rows)
     for start in range(0, len(lower), _PANEL):
         panel = slice(start, start + _PANEL)
@@ -98,8 +110,11 @@ def _times_lower(rows: Float64Array, lower: Float64Array) -> Float64Array:
     return product
 
 
-def _subtract_square(rest: Float64Array, rows: Float64Array, threads: Executor) -> list[Future[None]]:
+def _subtract_square(rest: Array, rows: Array, threads: Executor) -> list[Future[None]]:
     """Begin to subtract `rows` · `rows`ᵀ from `rest` (n, n) on and below its diagonal; above it is nothing of use."""
+    if not isinstance(rest, np.ndarray):
+        rest[...] = rest - rows @ rows.T
+        return []
 
     def subtract(start: int) -> None:
         rest[start:, start : start + _PANEL] -= rows[start:] @ rows[start : start + _PANEL].T

@@ -147,7 +147,9 @@ def evaluate(
     def compute(writer: Writer) -> Computed:
         before = _same_before(run, stage, dataset, features, parameters)
         splits = (TRAIN, QUERY, GALLERY) if before is None else (TRAIN,)
-        data = _read(dataset, features, clusters, parameters, splits=splits, memory_limit=context.memory_limit)
+        data = _read(
+            dataset, features, clusters, parameters, splits=splits, device=device, memory_limit=context.memory_limit
+        )
         data, is_train = replace(data, pid=pid), split == TRAIN
         own_pid, n_told = without_labels(pid[is_train], given)
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
@@ -229,6 +231,7 @@ def _read(
     parameters: EvaluateParameters,
     *,
     splits: Sequence[int],
+    device: str,
     memory_limit: int | None,
 ) -> Evaluated:
     split = dataset.read("split")
@@ -240,7 +243,9 @@ def _read(
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
     camid = dataset.read("camid")
     cameras = compared_cameras(dataset)
-    compared = measured_features(features, cameras, split, parameters, splits=splits, memory_limit=memory_limit)
+    compared = measured_features(
+        features, cameras, split, parameters, splits=splits, device=device, memory_limit=memory_limit
+    )
     encounter = dataset.read("encounter") if "encounter" in dataset.manifest.arrays else None
     return Evaluated(compared, labels, linkage, dataset.read("pid"), camid, split, encounter)
 
@@ -268,6 +273,7 @@ def measured_features(
     parameters: EvaluateParameters,
     *,
     splits: Sequence[int] = (TRAIN, QUERY, GALLERY),
+    device: str = "cpu",
     memory_limit: int | None = None,
 ) -> MeasuredFeatures:
     """The rows of `features` of these `splits`, TRAIN among them, whitened as the train rows say: camera by camera if
@@ -285,11 +291,11 @@ def measured_features(
         if parameters.camera == "auto":
             own = camid[split == TRAIN]
             finding, whitenings, compared = found_by_camera(
-                features, train_rows, own, ridge=ridge, for_new=True, memory_limit=memory_limit
+                features, train_rows, own, ridge=ridge, for_new=True, device=device, memory_limit=memory_limit
             )
         else:
             require_whitening_room(train_rows, memory_limit=memory_limit)
-            finding, whitenings = None, Whitenings(whitening_of(features, train_rows, ridge=ridge))
+            finding, whitenings = None, Whitenings(whitening_of(features, train_rows, ridge=ridge, device=device))
             compared = partial(whitenings.of, train_rows, camid[split == TRAIN])
     except NothingToWhitenError as error:
         return MeasuredFeatures(rows, (f"features are measured as they are: {error}",))

@@ -16,7 +16,7 @@ from stages.arrays.neighbours import exact_where
 from stages.arrays.row_blocks import by_blocks
 from stages.arrays.similarity import exact_similarity, product_error
 from stages.features.camera_whitening import Fit, Parts, Whitenings, fit_by_camera
-from stages.samples import LEAST_IN_CAMERA, UNKNOWN, took_few
+from stages.samples import LEAST_IN_CAMERA, UNKNOWN, cameras_with_enough, took_few
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
 LOOKED_AT = 2000
@@ -186,8 +186,12 @@ class ByCamera:
 
     @property
     def most_bytes(self) -> int:
-        """Bytes that it holds at most: the features, whitened by all and by each camera, and both mixed in two ways."""
-        return 5 * self._features.nbytes
+        """Bytes that it holds at most: the features, whitened by all and by each camera, and both mixed in two ways; and the
+        whitenings.
+        """
+        n_maps = 0 if self._fit is None else 1 + len(cameras_with_enough(self._camid))
+        dim: int = self._features.shape[1]
+        return 5 * self._features.nbytes + n_maps * dim**2 * 8
 
     @cached_property
     def _shared(self) -> Whitenings | None:

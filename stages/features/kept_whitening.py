@@ -1,6 +1,7 @@
 """The whitening of a features artifact: fitted once and kept beside it, for every merge, training and evaluation.
 
-The newest ones also stay in memory, because stages that are not trained hand the same features on.
+The newest ones also stay in memory, because stages that are not trained hand the same features on. What a GPU fitted is not
+kept: to fit it again takes it no longer than to read it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.arrays.backend import elsewhere
 from stages.features.whitening import Whitening, fit_whitening
 from stages.runs.store import Artifact
 from stages.runs.store.checkpoint import keep, read_checkpoint
@@ -20,20 +22,30 @@ from stages.typing import Float32Array
 
 _VERSION = 1
 """Of how a whitening is computed: what another version kept is fitted again."""
-IN_MEMORY = 2**28
+GPU_PAYS = 2.5e9
+"""Multiplications from which a GPU fits a whitening: a third of a second of one core."""
+IN_MEMORY = 2**30
 """Bytes of whitenings that stay in memory, at most."""
 
 _newest: dict[str, Whitening] = {}
 
 
-def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str = "all") -> Whitening:
+def whitening_of(
+    features: Artifact, train_rows: Float32Array, *, ridge: float, part: str = "all", device: str = "cpu"
+) -> Whitening:
     """`fit_whitening` of `train_rows` (n, d), pooled train rows of `features`; read if it was fitted before.
 
-    `part` says which rows they are: all, all centred by camera, or those of one camera. It is kept as `read_or_kept` does.
-    Raises what `fit_whitening` raises.
+    `part` says which rows they are: all, all centred by camera, or those of one camera. It is kept as `read_or_kept` does,
+    or fitted and applied on a `device` that is a GPU, to the same bits. Raises what `fit_whitening` raises.
     """
-    name = f"{content_of(features)} {part} {ridge}"
-    whitening = _newest.pop(name, None) or _read_or_fitted(features, train_rows, ridge=ridge, part=part)
+    n_samples, dim = train_rows.shape
+    backend = elsewhere(device, pays=float(n_samples + dim) * dim**2 >= GPU_PAYS)
+    name = f"{content_of(features)} {part} {ridge} {device}"
+    whitening = _newest.pop(name, None)
+    if whitening is None and backend is not None:
+        whitening = fit_whitening(train_rows, ridge=ridge, backend=backend)
+    elif whitening is None:
+        whitening = _read_or_fitted(features, train_rows, ridge=ridge, part=part)
     _newest[name] = whitening
     while sum(kept.matrix.nbytes for kept in _newest.values()) > IN_MEMORY:
         del _newest[next(iter(_newest))]

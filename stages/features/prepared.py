@@ -26,12 +26,10 @@ from stages.samples import TRAIN, cameras_with_enough
 from stages.typing import BoolArray, Float32Array, Int32Array
 
 _FLOAT64 = 8
-IN_MEMORY = 2**29
-"""Bytes of whitened rows that stay in memory, at most."""
-_SHARE_IN_MEMORY = 0.125
-"""The same as a share of the limit of memory."""
+SHARE_IN_MEMORY = 0.125
+"""Of the limit of memory: what whitenings and whitened rows that stay there take at most."""
 
-_newest: dict[tuple[str, bytes, float], ByCamera] = {}
+_newest: dict[tuple[str, bytes, float, str], ByCamera] = {}
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,12 @@ class Prepared:
 
 
 def prepared(
-    features: Artifact, dataset: Artifact, parameters: MergeParameters, *, memory_limit: int | None = None
+    features: Artifact,
+    dataset: Artifact,
+    parameters: MergeParameters,
+    *,
+    device: str = "cpu",
+    memory_limit: int | None = None,
 ) -> Prepared:
     """What a merge by `parameters` compares, and by which cameras; identities are never read.
 
@@ -58,7 +61,7 @@ def prepared(
     """
     if parameters.camera != "auto":
         camid = needed_cameras(dataset, parameters) if parameters.camera == "penalty" else None
-        rows = compared_features(features, dataset, parameters, memory_limit=memory_limit)
+        rows = compared_features(features, dataset, parameters, device=device, memory_limit=memory_limit)
         return Prepared(rows, camid, 0.0 if camid is None else parameters.camera_weight)
     is_train = dataset.read("split") == TRAIN
     camid = compared_cameras(dataset)[is_train]
@@ -67,7 +70,7 @@ def prepared(
     may_add = ranks_by_d and "encounter" not in dataset.manifest.arrays
     metric = parameters.metric if may_add and parameters.metric != "jaccard" else None
     finding, _, compared = found_by_camera(
-        features, rows, camid, ridge=parameters.whiten, metric=metric, memory_limit=memory_limit
+        features, rows, camid, ridge=parameters.whiten, metric=metric, device=device, memory_limit=memory_limit
     )
     return Prepared(compared(), camid if finding.weight else None, finding.weight, finding)
 
@@ -80,15 +83,16 @@ def found_by_camera(
     ridge: float,
     metric: SampleMetric | None = None,
     for_new: bool = False,
+    device: str = "cpu",
     memory_limit: int | None = None,
 ) -> tuple[CameraFinding, Whitenings | None, Rows]:
     """What `ByCamera.find` says of the train `rows` (n, d) of `features`, whitened with `ridge` or, if it is 0, as they are.
 
-    Whitenings and neighbours are kept beside the features, and those of the newest features in memory, with the rows, if
-    they are small: a stage is merged, evaluated and measured by the same. `memory_limit` in bytes is for whitening. Raises
-    what `fit_whitening` raises, and MemoryLimitError.
+    Whitenings and neighbours are kept beside the features as `whitening_of` does, which takes `device`, and those of the
+    newest features in memory, with the rows, if they are small: a stage is merged, evaluated and measured by the same.
+    `memory_limit` in bytes is for whitening. Raises what `whitening_of` raises, and MemoryLimitError.
     """
-    name = (content_of(features), camid.tobytes(), ridge)
+    name = (content_of(features), camid.tobytes(), ridge, device)
     by_camera = _newest.get(name)
     if by_camera is None:
         # those before make room first
@@ -96,19 +100,25 @@ def found_by_camera(
         fit: Fit | None = None
         if ridge:
             require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
-            fit = partial(_kept_whitening, features, ridge)
+            fit = partial(_kept_whitening, features, ridge, device)
         by_camera = ByCamera(rows, camid, fit, kept_look(features, camid, shape=rows.shape, ridge=ridge))
-        if by_camera.most_bytes <= min(IN_MEMORY, _SHARE_IN_MEMORY * limit_of(memory_limit, rows)):
+        if by_camera.most_bytes <= SHARE_IN_MEMORY * limit_of(memory_limit, rows):
             _newest[name] = by_camera
     return by_camera.find(metric=metric, for_new=for_new)
 
 
-def _kept_whitening(features: Artifact, ridge: float, rows: Float32Array, camera: int | None) -> Whitening:
-    return whitening_of(features, rows, ridge=ridge, part="all" if camera is None else f"camera {camera}")
+def _kept_whitening(features: Artifact, ridge: float, device: str, rows: Float32Array, camera: int | None) -> Whitening:
+    part = "all" if camera is None else f"camera {camera}"
+    return whitening_of(features, rows, ridge=ridge, part=part, device=device)
 
 
 def compared_features(
-    features: Artifact, dataset: Artifact, parameters: MergeParameters, *, memory_limit: int | None = None
+    features: Artifact,
+    dataset: Artifact,
+    parameters: MergeParameters,
+    *,
+    device: str = "cpu",
+    memory_limit: int | None = None,
 ) -> Float32Array:
     """The train features (n_train, d) float32 that a merge by `parameters` compares, in dataset order.
 
@@ -117,7 +127,7 @@ def compared_features(
     the features are of other samples than the dataset, or it has no train samples, and what centring and whitening raise.
     """
     if parameters.camera == "auto":
-        return prepared(features, dataset, parameters, memory_limit=memory_limit).rows
+        return prepared(features, dataset, parameters, device=device, memory_limit=memory_limit).rows
     is_train = dataset.read("split") == TRAIN
     rows = train_rows(features, dataset, is_train)
     camid: Int32Array | None = compared_cameras(dataset)[is_train] if parameters.camera == "centring" else None
@@ -126,7 +136,7 @@ def compared_features(
         rows = centred_by_camera(rows, camid)
     if parameters.whiten:
         part = "all" if camid is None else "centred"
-        rows = whitened(rows, whitening_of(features, rows, ridge=parameters.whiten, part=part))
+        rows = whitened(rows, whitening_of(features, rows, ridge=parameters.whiten, part=part, device=device))
     return rows
 
 

@@ -75,7 +75,7 @@ def asked_merge(
         raise UsageError(f"`n_clusters` must be at least 1, got {n_clusters}")
     if n_clusters != AS_FEATURES_ASK:
         require_fewer_clusters(n_clusters, dataset_manifest(run.require("dataset")).summary.n_train)
-    compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
+    compared = Compared.of(context)
     is_chosen = from_stage is None
     if from_stage is None and stage is not None:
         from_stage = stage - 1

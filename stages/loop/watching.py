@@ -34,7 +34,7 @@ class Watch:
         self._context = context
         self._stopping = stopping
         self._waits = waits
-        self._compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
+        self._compared = Compared.of(context)
         self._rows: list[StageRow] = []
 
     def __call__(self, row: StageRow) -> bool:

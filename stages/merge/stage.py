@@ -135,7 +135,9 @@ def merge(
         # before features are whitened, which leaves something in the run
         merges = parameters.clusterer == "dbc" and not reviewed
         n_merges = _n_merges(dataset, previous, stage, parameters) if merges else 0
-        inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
+        inputs = _inputs(
+            dataset, features, previous, known, parameters, device=device, memory_limit=context.memory_limit
+        )
         _tell(inputs, parameters, stage=stage, reporter=context.reporter)
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"
@@ -248,6 +250,7 @@ def _inputs(
     known: Artifact | None,
     parameters: MergeParameters,
     *,
+    device: str,
     memory_limit: int | None,
 ) -> Inputs:
     # what is corrected keeps to what it was made with
@@ -256,7 +259,7 @@ def _inputs(
     labels = None if previous is None else previous.read("labels")
     if previous is not None and labels is not None and parameters.start == "previous":
         require_kept_apart(previous, labels, told.constraints, dataset)
-    found = prepared(features, dataset, parameters, memory_limit=memory_limit)
+    found = prepared(features, dataset, parameters, device=device, memory_limit=memory_limit)
     if previous is None or labels is None:
         return Inputs(found, initial_labels(len(found.rows)), empty_linkage(), told)
     return Inputs(found, labels, previous.read("linkage"), told)

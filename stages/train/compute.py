@@ -55,7 +55,7 @@ def compute_model(
     keep_large_blocks()
     train_index, labels = _classes(parents, parameters, context)
     model = open_model(parents.model, dropout=parameters.dropout)
-    trained, lookup_table = _start(model, parents, labels, train_index, parameters)
+    trained, lookup_table = _start(model, parents, labels, train_index, parameters, context.own_device)
     initial = model_manifest(parents.model).initial
     others = _left_out(parents.dataset, train_index) if parameters.exclusive else train_index[:0]
     all_labels = np.concatenate([labels, -1 - np.arange(len(others))])
@@ -179,7 +179,13 @@ def _classes(parents: Parents, parameters: TrainParameters, context: Context) ->
             chosen = parents.clusters.read("selected").astype(bool)
         if parents.features is not None and parameters.silhouette_above > -1:
             asked = clusters_manifest(parents.clusters).parameters
-            rows = compared_features(parents.features, parents.dataset, asked, memory_limit=context.memory_limit)
+            rows = compared_features(
+                parents.features,
+                parents.dataset,
+                asked,
+                device=context.own_device,
+                memory_limit=context.memory_limit,
+            )
             chosen &= sure_samples(rows, labels, above=parameters.silhouette_above) | _confirmed(parents, len(labels))
         train_index, labels = train_index[chosen], labels[chosen]
     return train_index, np.unique(labels, return_inverse=True)[1].astype(np.int64)
@@ -259,7 +265,12 @@ def _samples(
 
 
 def _start(
-    model: ReidModel, parents: Parents, labels: Int64Array, train_index: Int64Array, parameters: TrainParameters
+    model: ReidModel,
+    parents: Parents,
+    labels: Int64Array,
+    train_index: Int64Array,
+    parameters: TrainParameters,
+    device: str,
 ) -> tuple[ReidModel, Float32Array]:
     """The network to train, on `model`'s backbone, and the look-up table, whose row k is cluster k of `labels` (n)."""
     network, embedding_dim, embedding = model, model.head.linear.out_features, None
@@ -268,7 +279,7 @@ def _start(
     if parents.features is not None and parameters.whiten:
         pooled = parents.features.read("pooled")
         all_train = pooled[parents.dataset.read("split") == TRAIN]
-        whitening = whitening_of(parents.features, all_train, ridge=parameters.whiten)
+        whitening = whitening_of(parents.features, all_train, ridge=parameters.whiten, device=device)
         pooled = pooled[train_index]
         network = with_whitened_head(model, whitening, dropout=parameters.dropout)
         embedding_dim, embedding = pooled.shape[1], whitened(pooled, whitening)

@@ -11,6 +11,7 @@ import numpy as np
 
 from schemas.manifest import ModelManifest
 from schemas.parameters import MergeParameters, TrainParameters
+from stages.arrays.device_memory import release
 from stages.errors import MemoryLimitError
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.features.camera_finding import too_few_cameras
@@ -89,7 +90,7 @@ def judge(
     """
     if measures is None:
         run = with_clusters(run, context.reporter.note)
-        compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
+        compared = Compared.of(context)
         measures = measured(run, compared, context.reporter)
     if not measures:
         return None
@@ -101,12 +102,13 @@ def judge(
 class Compared:
     """Train features of one run as its first merge compares them, and how well they separate clusters, the newest kept.
 
-    Stages without training hand their features on: those are whitened and merged anew once. `memory_limit` in bytes, as of
-    `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at, and then
+    Stages without training hand their features on: those are whitened and merged anew once. `device` and `memory_limit` are
+    as of `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at, and then
     `lacked_memory` is true; and if a stage was merged otherwise than the first.
     """
 
-    def __init__(self, *, memory_limit: int | None = None, reporter: Reporter = SILENT) -> None:
+    def __init__(self, *, device: str = "cpu", memory_limit: int | None = None, reporter: Reporter = SILENT) -> None:
+        self._device = device
         self._memory_limit = memory_limit
         self._reporter = reporter
         self.lacked_memory = False
@@ -114,6 +116,11 @@ class Compared:
         self._has_told_unlike = False
         self._prepared: tuple[object, Prepared] | None = None
         self._separation: tuple[object, Separation] | None = None
+
+    @staticmethod
+    def of(context: Context) -> Compared:
+        """Features compared where and with the room that `context` says."""
+        return Compared(device=context.own_device, memory_limit=context.memory_limit, reporter=context.reporter)
 
     def by(self, run: RunDirectory) -> MergeParameters:
         """How all stages of `run` are measured, so that their scores can be compared: as its first merge was made."""
@@ -139,7 +146,9 @@ class Compared:
         """Features as `prepared` gives them; do not change them in place."""
         key = _key(features, dataset, parameters)
         if self._prepared is None or key != self._prepared[0]:
-            found = prepared(features, dataset, parameters, memory_limit=self._memory_limit)
+            found = prepared(features, dataset, parameters, device=self._device, memory_limit=self._memory_limit)
+            # no stage has ended that would give it back
+            release()
             self._prepared = (key, found)
         return self._prepared[1]
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from stages.arrays.backend import Backend
 from stages.features import kept_whitening
 from stages.features.kept_whitening import whitening_of
 from stages.runs.store.checkpoint import keep, read_checkpoint
@@ -49,6 +50,24 @@ def test_the_same_request_is_read_and_another_fitted(tmp_path, fitted):
     whitening_of(features_at(tmp_path, "b"), rows(), ridge=3.0)
     whitening_of(features_at(tmp_path), rows(), ridge=3.0, part="centred")
     assert fitted == [3.0, 1.0, 3.0, 3.0]
+
+
+def test_what_a_gpu_fits_is_not_kept_on_disk(tmp_path, monkeypatch):
+    strict = Backend(pytest.importorskip("array_api_strict"), "strict", "cuda:0")
+    asked = []
+
+    def elsewhere(device, *, pays):
+        asked.append((device, pays))
+        return strict
+
+    monkeypatch.setattr(kept_whitening, "_newest", {})
+    monkeypatch.setattr(kept_whitening, "elsewhere", elsewhere)
+    here = whitening_of(features_at(tmp_path, "b"), rows(), ridge=3.0, device="cuda:0")
+    assert (here.backend, asked) == (strict, [("cuda:0", False)])
+    assert not list(tmp_path.glob(".checkpoint-*"))
+    monkeypatch.setattr(kept_whitening, "elsewhere", lambda *_, **__: None)
+    assert np.array_equal(here.matrix, whitening_of(features_at(tmp_path, "b"), rows(), ridge=3.0).matrix)
+    assert list(tmp_path.glob(".checkpoint-*"))
 
 
 def test_what_is_damaged_is_fitted_again(tmp_path, fitted):

@@ -1,11 +1,15 @@
 """Shrunk whitening against a plain calculation, and what must not change it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from stages.arrays import row_blocks
+from stages.arrays import device_memory, row_blocks
+from stages.arrays.backend import Backend, namespace_for
 from stages.arrays.exact_sums import halving_sum
 from stages.errors import DbcError, UsageError
+from stages.features import whitening as whitening_module
 from stages.features.whitening import BLOCK_ROWS, fit_whitening, whitened
 
 
@@ -115,3 +119,63 @@ def test_rows_are_those_of_one_plain_float64_product():
     moved = (steps - whitening.mean) @ whitening.matrix
     length = np.sqrt(halving_sum(moved**2))[:, None]
     assert np.array_equal(whitened(train, whitening), (moved / length).astype(np.float32))
+
+
+@pytest.fixture(params=["strict", pytest.param("cupy", marks=pytest.mark.gpu)])
+def backend(request):
+    """An array library that is not NumPy: strict arrays, and CuPy where there is a GPU."""
+    if request.param == "strict":
+        return Backend(pytest.importorskip("array_api_strict"), "strict", "cpu")
+    cupy = pytest.importorskip("cupy")
+    if not cupy.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    return namespace_for("cuda")
+
+
+@pytest.mark.parametrize("ridge", [0.01, 3.0])
+@pytest.mark.parametrize("shape", [(1, 5), (60, 7), (40, 90), (700, 64), (2600, 201)])
+def test_another_array_library_gives_the_same_bits(backend, shape, ridge, monkeypatch):
+    monkeypatch.setattr(whitening_module, "BLOCK_ROWS_ON_A_GPU", 300)
+    train = some_features(12, *shape)
+    # rows at the mean, of which a library may make a negative zero
+    train[-1] = train[: len(train) // 2 + 1].mean(axis=0)
+    if len(train) == 1:
+        with pytest.raises(DbcError, match="are the same"):
+            fit_whitening(train, ridge=ridge, backend=backend)
+        return
+    here, there = (fit_whitening(train, ridge=ridge, backend=which) for which in (None, backend))
+    assert there.backend is backend
+    assert np.array_equal(here.mean, there.mean)
+    assert np.array_equal(here.matrix, there.matrix)
+    assert here.grid == there.grid
+    more = np.concatenate([train, here.mean[None].astype(np.float32), some_features(13, 3, shape[1])])
+    rows = whitened(more, there)
+    assert rows.dtype == np.float32
+    assert rows.tobytes() == whitened(more, here).tobytes()
+
+
+def test_features_that_no_ridge_tells_apart_are_refused_by_any_library(backend):
+    with pytest.raises(UsageError, match="`whiten` must be larger for these 20 features of 600 numbers, got 1e-"):
+        fit_whitening(some_features(8, n=20, dim=600), ridge=1e-40, backend=backend)
+
+
+class NoRoomError(Exception):
+    """What CuPy raises when a GPU has no memory left."""
+
+
+@pytest.mark.parametrize("error", [NoRoomError, ZeroDivisionError])
+def test_without_room_on_a_gpu_whitening_is_done_here(error, monkeypatch):
+    def asarray(_array):
+        raise error
+
+    cuda = SimpleNamespace(memory=SimpleNamespace(OutOfMemoryError=NoRoomError), is_available=lambda: False)
+    monkeypatch.setattr(device_memory, "_imported", lambda name: SimpleNamespace(cuda=cuda) if name == "cupy" else None)
+    full = Backend(SimpleNamespace(asarray=asarray), "full", "cuda:0")
+    train = some_features(14)
+    if error is ZeroDivisionError:
+        with pytest.raises(ZeroDivisionError):
+            fit_whitening(train, ridge=3, backend=full)
+        return
+    there, here = fit_whitening(train, ridge=3, backend=full), fit_whitening(train, ridge=3)
+    assert np.array_equal(there.matrix, here.matrix)
+    assert np.array_equal(whitened(train, there), whitened(train, here))
