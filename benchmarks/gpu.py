@@ -10,8 +10,8 @@ starts at once. `--images` is a folder in Market-1501's layout for the run of al
 
 Steps, in this order: `versions`, `tests` (those marked `gpu`), `run` (all stages as far as time goes, with an estimate of
 the whole), `extraction`, `training`, `merge` (beside the bare half product in float16, TF32 and float32, and the same merges
-as the CPU makes), `whitening`, `evaluation`, `syncs` (a training step that may not wait for the GPU), `short` (steps of new sizes), `nccl`,
-`compiled` (training by torch's compiler). `--small` shrinks all of them to seconds and runs on the CPU.
+as the CPU makes), `whitening`, `evaluation`, `syncs` (a training step that may not wait for the GPU), `short` (steps of new
+sizes), `nccl`, `compiled` (training by torch's compiler). `--small` shrinks all of them to seconds and runs on the CPU.
 """
 
 from __future__ import annotations
