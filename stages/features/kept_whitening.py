@@ -24,7 +24,7 @@ _VERSION = 1
 """Of how a whitening is computed: what another version kept is fitted again."""
 GPU_PAYS = 2.5e9
 """Multiplications from which a GPU fits a whitening: a third of a second of one core."""
-IN_MEMORY = 2**30
+IN_MEMORY = 2**29
 """Bytes of whitenings that stay in memory, at most."""
 
 _newest: dict[str, Whitening] = {}
