@@ -18,12 +18,14 @@ def gc(given: Given) -> None:
     """List the versions that nothing refers to, and what they take; with --delete, remove them.
 
     Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from. Whitenings
-    kept beside features go, too: a command that needs one fits it again, in a second or two.
+    kept beside features go, too: a command that needs one fits it again, in a second or two. So do calibrations of dbc assign,
+    which learns one again in a minute or two.
     """
     from stages.runs.unreferenced import (
         bytes_in,
         bytes_of_earlier_datasets,
         freed_bytes,
+        kept_calibrations,
         kept_whitenings,
         remove,
         remove_leftovers,
@@ -32,7 +34,10 @@ def gc(given: Given) -> None:
 
     run, is_deleted = given.run_directory, given.flag("delete")
     rows: list[dict[str, Any]] = []
-    whitenings = bytes_in(kept_whitenings(run.root))
+    kept = {
+        "whitenings": bytes_in(kept_whitenings(run.root)),
+        "calibrations": bytes_in(kept_calibrations(run.root)),
+    }
     if is_deleted:
         remove_leftovers(run)
     found = unreferenced(run)
@@ -45,12 +50,15 @@ def gc(given: Given) -> None:
     given.remember(only_read=True)
     n_bytes = sum(row["bytes"] for row in rows)
     if given.flag("json"):
-        kept = {"bytes_of_earlier_datasets": earlier, "bytes_of_whitenings": whitenings}
-        print_json({"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows, **kept})
+        others = {"bytes_of_earlier_datasets": earlier, **{f"bytes_of_{name}": n for name, n in kept.items()}}
+        print_json(
+            {"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows, **others}
+        )
         return
     done = "removed" if is_deleted else "would be removed with --delete"
-    if whitenings:
-        print_text(f"whitenings kept to save time: {whitenings / 1e6:,.1f} MB, {done}")
+    for name, taken in kept.items():
+        if taken:
+            print_text(f"{name} kept to save time: {taken / 1e6:,.1f} MB, {done}")
     if not rows:
         print_text("every version is the newest of its kind, or another was made from it")
         _tell_of_earlier(earlier)

@@ -12,8 +12,9 @@ from stages.features.prepared import train_rows
 from stages.runs.context import Context
 from stages.runs.run_directory import clusters_manifest, compared_cameras
 from stages.runs.store import Artifact
-from stages.runs.store.checkpoint import keep, read_checkpoint
+from stages.runs.store.checkpoint import keep, kept, read_checkpoint, remove_kept
 from stages.runs.store.digests import json_digest
+from stages.runs.unreferenced import CALIBRATION
 from stages.samples import TRAIN
 from stages.typing import Float32Array, Int64Array
 
@@ -33,18 +34,20 @@ def calibration_of(
     """What `clusters` of the `features` of a `dataset`, as they are `compared`, say of evidence: read if it was learnt before.
 
     It is kept under the ids of all three and the `view` (n,) of each sample, by which only those of one are compared; a later
-    dataset may know other views. What is damaged is learnt again, as all is if the run cannot be written. Raises what
-    `calibrate` does, and MemoryLimitError.
+    dataset may know other views. A new one takes the place of that before, of whatever clusters of the stage. What is damaged
+    is learnt again, as all is if the run cannot be written. Raises what `calibrate` does, and MemoryLimitError.
     """
     views = None if view is None else hashlib.sha256(view.tobytes()).hexdigest()
     ids = {artifact.manifest.kind: artifact.manifest.id for artifact in (clusters, features, dataset)}
     key, directory = json_digest({"version": _VERSION, "calibration": ids, "views": views}), clusters.path.parent
-    kept = read_checkpoint(directory, key)
-    found = {} if kept is None else json.loads(kept.about["calibration"])
+    earlier = read_checkpoint(directory, key)
+    found = {} if earlier is None else json.loads(earlier.about["calibration"])
     if found.keys() == {field.name for field in fields(Calibration)}:
         return Calibration(**found)
     calibration = _learnt(clusters, features, dataset, compared, view, context)
-    keep(directory, key, {}, about={"holds": "calibration", "calibration": json.dumps(asdict(calibration))})
+    # of clusters, features or views that were replaced, or of another version
+    remove_kept(kept(directory, holds=CALIBRATION))
+    keep(directory, key, {}, about={"holds": CALIBRATION, "calibration": json.dumps(asdict(calibration))})
     return calibration
 
 

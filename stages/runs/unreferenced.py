@@ -18,6 +18,8 @@ from stages.runs.store.temporary import remove_stale, writing
 
 WHITENING = "whitening"
 """What is kept beside features says that it holds this."""
+CALIBRATION = "calibration"
+"""What is kept beside clusters says that it holds this."""
 
 
 def unreferenced(run: RunDirectory) -> list[Artifact]:
@@ -51,6 +53,11 @@ def unreferenced(run: RunDirectory) -> list[Artifact]:
 def kept_whitenings(root: Path) -> list[Path]:
     """The folders with whitenings beside the features of the run at `root`, which only save the time to fit them again."""
     return [path for place in sorted(root.glob("stage-*/features")) for path in kept(place, holds=WHITENING)]
+
+
+def kept_calibrations(root: Path) -> list[Path]:
+    """The folders with calibrations beside the clusters of the run at `root`, which only save the time to learn them again."""
+    return [path for place in sorted(root.glob("stage-*/clusters")) for path in kept(place, holds=CALIBRATION)]
 
 
 def remove_whitenings(root: Path, *, but: Path | None = None) -> None:
@@ -109,7 +116,8 @@ def remove(artifact: Artifact) -> None:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Remove what processes that were killed left beside the artifacts of `run`, and whitenings."""
+    """Remove what processes that were killed left beside the artifacts of `run`, whitenings and calibrations."""
     for directory in sorted({artifact.path.parent for artifact in artifacts_of(run)}):
         remove_stale(directory)
     remove_whitenings(run.root)
+    remove_kept(kept_calibrations(run.root))

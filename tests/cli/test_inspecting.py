@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.runs.store.checkpoint import keep
-from stages.runs.unreferenced import kept_whitenings
+from stages.runs.unreferenced import kept_calibrations, kept_whitenings
 from tests.cli.conftest import Dbc
 
 
@@ -54,13 +54,17 @@ def test_versions_are_removed_only_if_that_is_asked_for(dbc: Dbc, merged_twice: 
     listed = dbc("gc", "--run", merged_twice, "--json").json
     assert [row["artifact"] for row in listed["unreferenced"]] == ["stage-01/clusters/v1.zarr"]
     assert (merged_twice / "stage-01" / "clusters" / "v1.zarr").is_dir()
-    assert listed["bytes_of_whitenings"] == 0
+    assert listed["bytes_of_whitenings"] == listed["bytes_of_calibrations"] == 0
     keep(merged_twice / "stage-init" / "features", "a" * 64, {}, about={"holds": "whitening"})
-    assert dbc("gc", "--run", merged_twice, "--json").json["bytes_of_whitenings"] > 0
+    keep(merged_twice / "stage-01" / "clusters", "a" * 64, {}, about={"holds": "calibration"})
+    listed = dbc("gc", "--run", merged_twice, "--json").json
+    assert listed["bytes_of_whitenings"] > 0 < listed["bytes_of_calibrations"]
     out = dbc("gc", "--run", merged_twice, "--delete").out
     assert "1 version, " in out
     assert "whitenings kept to save time: " in out
+    assert "calibrations kept to save time: " in out
     assert not kept_whitenings(merged_twice)
+    assert not kept_calibrations(merged_twice)
     assert not (merged_twice / "stage-01" / "clusters" / "v1.zarr").exists()
     assert "every version is the newest" in dbc("gc", "--run", merged_twice).out
     assert dbc("status", "--verify", "--run", merged_twice).status == 0

@@ -10,6 +10,8 @@ import pytest
 from stages.assign import kept_calibration as module
 from stages.assign.calibration import Calibration
 from stages.assign.kept_calibration import calibration_of
+from stages.runs.store.checkpoint import keep, read_checkpoint
+from stages.runs.unreferenced import kept_calibrations
 
 IDS = {"clusters": "a", "features": "b", "dataset": "c"}
 VIEW = np.array([0, 1, 1])
@@ -51,7 +53,22 @@ def test_anything_else_is_learnt_anew(tmp_path: Path, learnt: list[Calibration],
     assert asked(tmp_path, **{kind: "d"}) == learnt[1]
     assert asked(tmp_path, VIEW) == learnt[2]
     assert asked(tmp_path, VIEW[::-1].copy()) == learnt[3]
-    assert asked(tmp_path) == learnt[0]
+
+
+@pytest.mark.parametrize("other", [{"clusters": "d"}, {"view": VIEW}])
+def test_one_that_another_has_replaced_goes_and_nothing_else_that_is_kept(
+    tmp_path: Path, learnt: list[Calibration], other: dict[str, Any]
+) -> None:
+    stage = tmp_path / "stage-01"
+    stage.mkdir()
+    asked(stage)
+    keep(stage / "clusters", "e" * 64, {}, about={"holds": "measures"})
+    (replaced,) = kept_calibrations(tmp_path)
+    assert asked(stage, **other) == learnt[1]
+    (there,) = kept_calibrations(tmp_path)
+    assert there != replaced
+    assert asked(stage, **other) == learnt[1]
+    assert read_checkpoint(stage / "clusters", "e" * 64) is not None
 
 
 def test_that_of_another_version_or_with_other_fields_is_learnt_anew(
