@@ -136,7 +136,7 @@ def _add(given: Given, source: Path) -> Made:
 
 def _by_hand(given: Given, source: Path, parameters: IngestParameters) -> str:
     """The command that adds `source` without identities as the run's own pictures were read, and what it does not say."""
-    from stages.ingest.adding import read_before
+    from stages.ingest.as_before import read_before
 
     read_by, lacking = read_before(given.run_directory, parameters.format)
     # either says where identities are

@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from schemas.choices import DatasetFormat
-from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats import FORMATS
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import alike_note, plain, shown
 from stages.ingest.joining import NAMED, already_held, joined, own_encounters, said_otherwise, stored_samples, texts_of
@@ -23,28 +19,10 @@ from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
 from stages.runs.kept_source import KeptSource, file_digest, file_digests, read_source
-from stages.runs.lineage import made_from
-from stages.runs.run_directory import RunDirectory, dataset_manifest, source_boxes
+from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples
 from stages.typing import BoolArray, Float64Array, Int64Array
-
-_KEPT_FIELDS = ("height", "width", "seed", "by_light")
-"""Parameters that a dataset and what is added to it share."""
-_READING_FIELDS = (
-    "camera_pattern",
-    "identity_pattern",
-    "view_pattern",
-    "folder_identities",
-    "min_confidence",
-    "category",
-    "pad",
-    "encounter_gap",
-)
-
-
-_SAID_BY = {"camid": "camera_pattern", "view": "view_pattern", "encounter": "encounter_gap"}
-"""What can say a column of `NAMED` of pictures in plain folders."""
 
 
 @dataclass(frozen=True)
@@ -59,50 +37,6 @@ class Addition:
     path: tuple[str, ...]
     stored: Int64Array
     source: KeptSource
-
-
-def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameters:
-    """`parameters` with what the dataset `before` was made with, where they say nothing; UsageError if they disagree."""
-    made_with = dataset_manifest(before).parameters
-    if made_with.format == "synthetic":
-        raise UsageError("`add` needs pictures in files, and those of this run were drawn; ingest all into a new `run`")
-    if made_with.anonymize or parameters.anonymize:
-        raise UsageError(
-            "`add` needs the names of pictures, which an anonymized dataset lacks; ingest all into a new `run`"
-        )
-    given = parameters.model_fields_set
-    for name in _KEPT_FIELDS:
-        if name in given and getattr(parameters, name) != (kept := getattr(made_with, name)):
-            raise UsageError(f"`{name}={getattr(parameters, name)}` must be that of the run, {kept}; leave it out")
-    same = _READING_FIELDS if parameters.format == made_with.format else ("encounter_gap",)
-    update = {name: getattr(made_with, name) for name in (*_KEPT_FIELDS, *same) if name not in given}
-    # what was left out stays out
-    update["exclude"] = ",".join(filter(None, (made_with.exclude, parameters.exclude)))
-    return parameters.model_copy(update=update)
-
-
-def read_before(run: RunDirectory, layout: DatasetFormat) -> tuple[dict[str, Any], dict[str, str]]:
-    """By which parameters pictures of `run` were read, but for `folder_identities`, of those that the format `layout` takes.
-
-    And what these do not say of a source without a table though most samples of the run have it (cameras, views, encounters),
-    with the parameter that would. The newest dataset that has a value of a parameter decides about it.
-    """
-    newest, plain = run.require("dataset"), IngestParameters(format=layout)
-    names = [name for name in _READING_FIELDS if name in FORMATS[layout].options | {"encounter_gap"}]
-    names.remove("folder_identities")
-    found: dict[str, Any] = {}
-    dataset: Artifact | None = newest
-    while dataset is not None:
-        made_with = dataset_manifest(dataset).parameters
-        values = {name: getattr(made_with, name) for name in names}
-        found = {name: value for name, value in values.items() if value != getattr(plain, name)} | found
-        dataset = made_from(run, dataset, "dataset")
-    stored = stored_samples(newest)
-    return found, {
-        f"{texts.removesuffix('_name')}s": _SAID_BY[name]
-        for name, texts, smallest in NAMED[1:]
-        if 2 * texts_of(stored, name, texts, smallest).count("") < len(stored) and _SAID_BY[name] not in found
-    }
 
 
 def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Path, findings: Findings) -> Addition:

@@ -13,8 +13,9 @@ from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import DRAWN_TEST_FRACTION, IngestParameters
 from schemas.summaries import DatasetSummary
 from stages.errors import DbcError, UsageError
-from stages.ingest.adding import addition, inherited
+from stages.ingest.adding import addition
 from stages.ingest.anonymous import anonymous, without_source
+from stages.ingest.as_before import inherited
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
@@ -87,7 +88,7 @@ def ingest(
     findings, kept = Findings(), Keeping(context.reporter)
     context = replace(context, reporter=kept)
     before = run.require("dataset") if add else None
-    parameters = parameters if before is None else inherited(parameters, before)
+    parameters = parameters if before is None else inherited(parameters, run, before, findings)
     images = _images(source, root, before, parameters, findings)
     if before is not None and not images.n_new:
         findings.tell(context.reporter)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -15,8 +17,9 @@ from dbc_cli.console import RichReporter
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import DbcError, UsageError
 from stages.extract.added_samples import rows_before
-from stages.ingest import stage
+from stages.ingest import as_before, stage
 from stages.ingest.decode import pixels
+from stages.ingest.formats.format import Findings
 from stages.ingest.stage import ingest
 from stages.ingest.whereabouts import find_pictures
 from stages.ingest.writing import Written
@@ -199,6 +202,36 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not know the content of its files"):
         ingested(tmp_path / "run", folder, add=True)
     assert RunDirectory(tmp_path / "run").versions("dataset") == [1]
+
+
+def test_a_source_is_read_as_the_newest_dataset_of_its_format_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = IngestParameters(format="video", height=8, every_seconds=4, encounter_gap=60)
+    later = IngestParameters(format="folder", height=8, identity_pattern="^([^/]+)", encounter_gap=60)
+    grown: list[Any] = [SimpleNamespace(manifest=SimpleNamespace(parameters=each)) for each in (first, later)]
+    monkeypatch.setattr(as_before, "dataset_manifest", lambda dataset: dataset.manifest)
+    monkeypatch.setattr(as_before, "made_from", lambda _, dataset, __: grown[0] if dataset is grown[1] else None)
+
+    def read(**given: Any) -> tuple[IngestParameters, list[str]]:
+        findings = Findings()
+        found = as_before.inherited(IngestParameters(**given), RunDirectory(tmp_path), grown[1], findings)
+        return found, findings.notes
+
+    found, told = read(format="video")
+    assert (found.every_seconds, found.every_frames, found.encounter_gap, found.height) == (4, None, 60, 8)
+    assert told == [
+        "read as pictures of the run were: `every_seconds=4`, `encounter_gap=60`; give another to read these otherwise"
+    ]
+    # one that is given stands for the other, too
+    found, told = read(format="video", every_frames=7, encounter_gap=5)
+    assert (found.every_seconds, found.every_frames, told) == (None, 7, [])
+    assert read(format="video", every_seconds=1)[0].every_seconds == 1
+    found, told = read(format="folder")
+    assert found.identity_pattern == "^([^/]+)"
+    assert "`identity_pattern='^([^/]+)'`, `encounter_gap=60`" in told[0]
+    assert read(format="folder", folder_identities=False)[0].identity_pattern is None
+    assert read(format="csv")[0].every_seconds is None
 
 
 def test_samples_are_known_again_if_only_the_new_ones_have_frames(tmp_path: Path) -> None:
