@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -57,6 +58,27 @@ class Keeping:
         self.told.append(message)
         self.warned.append(message)
         self._reporter.warn(message)
+
+
+class OncePerKind:
+    """Hands all on to another reporter, but of warnings that differ in numbers alone the first, as stages repeat them."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.task, self.note, self._reporter = reporter.task, reporter.note, reporter
+        self._told: dict[str, list[str]] = {}
+
+    def warn(self, message: str) -> None:
+        """Hand on the first warning of its kind."""
+        alike = self._told.setdefault(re.sub(r"\d+(\.\d+)?", "#", message), [])
+        alike.append(message)
+        if len(alike) == 1:
+            self._reporter.warn(message)
+
+    def end(self) -> None:
+        """Note how many more there were."""
+        for first, *more in self._told.values():
+            if more:
+                self._reporter.note(f"{len(more)} more such warnings of other stages: {first.partition(';')[0]}")
 
 
 SILENT = Silent()

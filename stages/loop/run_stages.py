@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from stages.loop.plan import AS_FEATURES_ASK, Plan, check_plan
 from stages.merge.stage import merge
 from stages.nn.host_memory import give_back_memory, keep_large_blocks
 from stages.nn.initial_model import initial_model
+from stages.reporting import OncePerKind
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
 from stages.runs.next_stage import last_merge_stage
@@ -87,9 +88,11 @@ def run_stages(
     keep_large_blocks()
     # a dataset that is ingested meanwhile does not change this loop's
     run = run.choose(run.require("dataset"), INIT_STAGE)
+    telling = OncePerKind(context.reporter)
     try:
-        return _each_stage(run, plan, context, (on_begin, on_row), enough, ending)
+        return _each_stage(run, plan, replace(context, reporter=telling), (on_begin, on_row), enough, ending)
     finally:
+        telling.end()
         let_go_of_kept()
 
 
