@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -184,7 +184,10 @@ def before_and_after_merges(results: Sequence[CellResult]) -> list[str]:
 
 
 def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[str]) -> list[Line]:
-    """The stages before the first merge, seeds together: one line if `shown` is the same in all, else one for each."""
+    """The stages before the first merge, seeds together: one line if `shown` is the same in all, else one for each.
+
+    What else differs is left out of a line for all: separation is measured by λ, which other figures there do not depend on.
+    """
     found = []
     for stage in (INIT_STAGE, 0):
         by_setting = {key: _by_seed(members, stage) for key, members in groups.items()}
@@ -193,10 +196,17 @@ def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[st
         if all(
             row.get(n) == every[seed].get(n) for rows in there.values() for seed, row in rows.items() for n in shown
         ):
+            every = {seed: {n: _common(n, seed, there.values()) for n in row} for seed, row in every.items()}
             there = {(): every} if every else {}
         at = f"stage {stage_label(stage)}"
         found += [Line(dict(key), at, _spreads(_once(list(rows.values())))) for key, rows in there.items()]
     return found
+
+
+def _common(name: str, seed: int, members: Iterable[Mapping[int, Metrics]]) -> Any:
+    """The figure that all settings in `members` have of a `seed`, None if they differ."""
+    found = [rows[seed].get(name) for rows in members if seed in rows]
+    return found[0] if all(each == found[0] for each in found) else None
 
 
 def _once(rows: list[Metrics]) -> list[Metrics]:

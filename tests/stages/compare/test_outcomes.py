@@ -100,6 +100,21 @@ def test_settings_that_do_not_begin_alike_have_a_start_of_their_own() -> None:
     assert [line.metrics["mAP"].n for line in starts] == [1, 1, 1]
 
 
+def test_a_line_for_all_settings_leaves_out_what_they_differ_in() -> None:
+    swept = [
+        result({"lambda": value, "seed": seed}, [0.1, 0.2, 0.5], [0.0] * 3) for value in (0.1, 5.0) for seed in (0, 1)
+    ]
+    for each in swept:
+        each.stages[0]["separation"] = 0.2 + each.setting["lambda"]
+        each.stages[1]["separation"] = 0.3 + each.setting["seed"]
+    starts = [line for line in lines(swept) if line.at.startswith("stage")]
+    assert [(line.at, dict(line.setting)) for line in starts] == [("stage init", {}), ("stage 0", {})]
+    assert [line.metrics["separation"].mean for line in starts] == [None, 0.8]
+    assert [line.metrics["mAP"].mean for line in starts] == [0.1, 0.2]
+    rows = list(csv.DictReader(io.StringIO(comma_separated(lines(swept)))))
+    assert [row["separation"] for row in rows[:2]] == ["", "0.8"]
+
+
 def test_without_identities_silhouettes_are_shown_and_no_stage_is_best() -> None:
     unknown = result({"lambda": 0.0}, [None] * 4, [None] * 4, chosen=2)
     measured = {
