@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.command import Given, command
 from dbc_cli.console import print_json, print_table, print_text
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from stages.runs.listing import Checked, Listed
     from stages.runs.run_directory import RunDirectory
+
+T = TypeVar("T")
 
 VERIFY = (Flag("verify", bool, "Read every array and check its digest."),)
 
@@ -35,8 +37,8 @@ def status(given: Given) -> None:
         "run": given.run.as_posix(),
         "artifacts": rows,
         "verified": _verified(checks, rows) if verify else None,
-        "individuals": _individuals(run),
-        "next": _next(run),
+        "individuals": _readable(_individuals, run),
+        "next": _readable(_next, run),
     }
     if given.flag("json"):
         print_json(content)
@@ -50,6 +52,14 @@ def status(given: Given) -> None:
     if problems:
         more = f" (and {len(problems) - 1} more above)" if len(problems) > 1 else ""
         raise DbcError(f"{problems[0]}{more}")
+
+
+def _readable(told: Callable[[RunDirectory], T], run: RunDirectory) -> T | None:
+    """What `told` says of `run`; None where an artifact that it reads is damaged, which is told with the artifacts."""
+    try:
+        return told(run)
+    except DbcError:
+        return None
 
 
 def _next(run: RunDirectory) -> str:
@@ -83,11 +93,7 @@ def _individuals(run: RunDirectory) -> dict[str, int] | None:
 
     run = with_clusters(run)
     stage = max(clusters_now(run), default=0)
-    try:
-        numbers = lasting_numbers(run, run.require("clusters", stage)) if stage else None
-    except DbcError:
-        # what cannot be read is told with the artifacts
-        return None
+    numbers = lasting_numbers(run, run.require("clusters", stage)) if stage else None
     return None if numbers is None else {"stage": stage, "n": len(numbers.number), "largest_number": numbers.given}
 
 
@@ -145,7 +151,7 @@ def _show(content: dict[str, Any]) -> None:
         print_text(
             f"stage {individuals['stage']}: {individuals['n']} individuals; numbers up to {given} have been given"
         )
-    print_text(f"next: {content['next']}")
+    print_text(f"next: {content['next'] or 'mend what is damaged, then ask again'}")
 
 
 def status_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:

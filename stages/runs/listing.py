@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas.choices import ArtifactKind
 from stages.errors import DbcError, file_problem
-from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
+from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory, made_by
 from stages.runs.store import Artifact, open_artifact
 
 _ORDER: tuple[ArtifactKind, ...] = ("clusters", "model", "features", "metrics", "assignments")
@@ -67,14 +67,17 @@ def list_run(run: RunDirectory) -> list[Listed]:
     places: list[tuple[ArtifactKind, int]] = [(kind, 0) for kind in WITHOUT_STAGE]
     stages = sorted({stage for kind in _ORDER for stage in run.all_stages(kind)})
     places += [(kind, stage) for stage in stages for kind in _ORDER]
-    return [_listed(run.directory(kind, stage), v) for kind, stage in places for v in run.versions(kind, stage)]
+    return [_listed(run, kind, stage, v) for kind, stage in places for v in run.versions(kind, stage)]
 
 
-def _listed(directory: Path, version: int) -> Listed:
+def _listed(run: RunDirectory, kind: ArtifactKind, stage: int, version: int) -> Listed:
+    directory = run.directory(kind, stage)
     try:
         artifact = open_artifact(directory, version)
     except DbcError as error:
-        return Listed(directory / f"v{version}.zarr", None, str(error))
+        told = str(error)
+        by = f" with: {made_by(kind, stage)}" if told.endswith("make it again") else ""
+        return Listed(directory / f"v{version}.zarr", None, told + by)
     return Listed(artifact.path, artifact)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Dbc
 
@@ -36,13 +39,29 @@ def test_damage_is_counted_and_named(dbc: Dbc, run: Path) -> None:
     assert "1 damaged artifact found: stage-init/features/v1.zarr" in ran.line
 
 
-def test_one_root_that_cannot_be_read_does_not_hide_the_others(dbc: Dbc, run: Path) -> None:
-    (run / "stage-init/model/v1.zarr/zarr.json").write_text("null")
+@pytest.mark.parametrize(
+    ("damaged", "command"),
+    [
+        ("dataset/v2.zarr", "dbc ingest SOURCE"),
+        ("stage-init/model/v1.zarr", "dbc extract --stage init"),
+        ("stage-init/features/v1.zarr", "dbc extract --stage init"),
+        ("stage-01/clusters/v1.zarr", "dbc merge --stage 1"),
+    ],
+)
+def test_one_root_that_cannot_be_read_does_not_hide_the_others(dbc: Dbc, run: Path, damaged: str, command: str) -> None:
+    if damaged == "dataset/v2.zarr":
+        # commands take the newest
+        shutil.copytree(run / "dataset/v1.zarr", run / damaged)
+    if "clusters" in damaged:
+        assert dbc("merge", "--run", run).status == 0
+    (run / damaged / "zarr.json").write_text("null")
     ran = dbc("status", "--run", run)
     assert ran.status == 1
-    assert "dataset/v1.zarr" in ran.out
-    assert "stage-init/features/v1.zarr" in ran.out
-    assert "stage-init/model/v1.zarr is not a readable artifact" in ran.line
+    for there in run.glob("**/v*.zarr"):
+        assert there.relative_to(run).as_posix() in ran.out
+    assert f"{damaged} is not a readable artifact" in ran.line
+    assert ran.line.endswith(f"; move it away and make it again with: {command}")
+    assert ("next: mend what is damaged" in ran.out) == ("dataset" in damaged or "clusters" in damaged)
 
 
 def test_what_an_artifact_was_made_from_is_missed(dbc: Dbc, run: Path, tmp_path: Path) -> None:
