@@ -18,6 +18,7 @@ from schemas.stage_names import json_stage
 from stages.errors import UsageError
 from stages.escapes import visible_line
 from stages.output_files import all_or_nothing, require_new, write_text
+from stages.reporting import so_many
 
 if TYPE_CHECKING:
     from stages.compare.baselines.another_set import Options, OtherSet
@@ -137,7 +138,9 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     given.remember()
 
     def show_end(result: CellResult) -> None:
-        reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s beside the start they share")
+        reporter.say(
+            f"{result.name}: {so_many(len(result.stages), 'stage')}, {result.seconds:.1f} s beside the start they share"
+        )
 
     return run_cells(
         given.run_directory, cells, context=given.context(reporter), n_jobs=given.get("jobs", 1), on_done=show_end

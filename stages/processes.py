@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stages.errors import DbcError, UsageError
+from stages.reporting import so_many
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,8 +84,8 @@ def own_device(device: str) -> str:
         )
     if n_here > n_devices:
         raise UsageError(
-            f"torchrun started {n_here} processes on this machine with {n_devices} GPUs, expected a GPU for each; give it "
-            f"--nproc-per-node {n_devices}, or `device='cpu'`"
+            f"torchrun started {so_many(n_here, 'process')} on this machine with {so_many(n_devices, 'GPU')}, expected a GPU "
+            f"for each; give it --nproc-per-node {n_devices}, or `device='cpu'`"
         )
     return f"cuda:{_place_here()}"
 

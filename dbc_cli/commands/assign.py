@@ -17,7 +17,7 @@ from dbc_cli.idle import tell_of_unused
 from dbc_cli.outcome import outcome_fields, show_outcome
 from stages.errors import UsageError
 from stages.output_files import require_new
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 
 if TYPE_CHECKING:
     from schemas.parameters import IngestParameters
@@ -225,9 +225,9 @@ def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirecto
     counts = _counts(found)
     _show_table(found)
     summary = assignments_manifest(made.artifact).summary
-    samples = samples_are(dataset_of(run, made.artifact))
+    sample = {"tracks": "track", "boxes": "box"}.get(samples_are(dataset_of(run, made.artifact)), "picture")
     print_text(
-        f"Of {summary.n_samples} {samples} added since these clusters were made, {summary.n_known} are of known individuals, "
+        f"Added since these clusters were made: {so_many(summary.n_samples, sample)}, {summary.n_known} of known individuals, "
         f"{summary.n_new} of new ones."
     )
     if counts["n_of_source"] < len(found):

@@ -10,6 +10,7 @@ from dbc_cli.console import print_text
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from stages.output_files import require_new, write_text
+from stages.reporting import so_many
 
 if TYPE_CHECKING:
     from stages.review.count_stage import Counting
@@ -53,12 +54,12 @@ def count(given: Given) -> None:
         _write(found, out, overwrite=given.flag("overwrite"))
     if found.n_unsure:
         reporter.warn(
-            f"{found.n_unsure} drawn pairs are unsure, and count as different; only the interval reaches down to their being "
-            "the same. If they show two sides of an animal, name these at ingest (a column view, or --view-pattern) and give "
-            "--view apart to dbc run: nobody is asked about them"
+            f"drawn pairs that are unsure, and count as different: {found.n_unsure}; only the interval reaches down to "
+            "their being the same. If they show two sides of an animal, name these at ingest (a column view, or "
+            "--view-pattern) and give --view apart to dbc run: nobody is asked about them"
         )
     if found.n_blind:
-        reporter.warn(f"{found.n_blind} drawn pairs have no view in common, and count as different")
+        reporter.warn(f"drawn pairs without a view in common, which count as different: {found.n_blind}")
     if given.flag("json"):
         given.print_json({"run": given.run.as_posix(), **_fields(found)})
     else:
@@ -91,7 +92,7 @@ def _show(found: Counting, out: Path | None) -> None:
     asked = f"{len(found.to_ask)} of the drawn pairs are to be answered: {out or 'dbc review --for-count'}"
     if len(found.to_ask) and found.n_given > found.n_answers:
         print_text(
-            f"{found.n_given} answers are in the file, and {found.n_answers} of the drawn pairs are answered: which pairs are "
+            f"answers in the file: {found.n_given}, to pairs that are drawn: {found.n_answers}; which pairs are "
             "drawn follows from the clusters, so after other merges or new pictures they are others; answers stay and count"
         )
     if found.n_named is not None:
@@ -100,23 +101,25 @@ def _show(found: Counting, out: Path | None) -> None:
         )
         return
     if found.found is None:
-        print_text(f"stage {found.stage} has {found.n_clusters} clusters, which is no estimate of the individuals")
+        print_text(
+            f"stage {found.stage} has {so_many(found.n_clusters, 'cluster')}, which is no estimate of the individuals"
+        )
         print_text(asked)
         return
     low, high = int(found.found.low), int(found.found.high)
     n_more = found.n_answers - found.n_told
     follow = f", from which {n_more} more of the drawn pairs follow" if n_more else ""
-    print_text(f"individuals: between {low} and {high} (95 %), by {found.n_told} answers{follow}")
+    print_text(f"individuals: between {low} and {high} (95 %), by {so_many(found.n_told, 'answer')}{follow}")
     estimate = f"the estimate is {found.found.estimate:.0f}"
     if found.found.is_vague:
         estimate += ", which means little: pictures that are hard to compare raise it, wrong answers lower it"
     print_text(estimate)
-    print_text(f"stage {found.stage} has {found.n_clusters} clusters")
+    print_text(f"stage {found.stage} has {so_many(found.n_clusters, 'cluster')}")
     if not low <= found.n_clusters <= high and found.found.is_vague:
         print_text(f"no number to merge by yet: more answers, or dbc merge --n-clusters between {low} and {high}")
     elif not low <= found.n_clusters <= high:
         print_text(f"for about as many clusters as individuals: dbc merge --n-clusters {round(found.found.estimate)}")
-    widths = ", ".join(f"{n} answers {width:.0f}" for n, width in found.widths.items())
+    widths = ", ".join(f"{so_many(n, 'answer')} {width:.0f}" for n, width in found.widths.items())
     so = ", those that follow counted" if n_more else ""
     print_text(f"the interval is {high - low} wide; at best after {widths}{so}")
     if len(found.to_ask):

@@ -9,6 +9,7 @@ from dbc_cli.commands.run import run_plan, show_rows
 from dbc_cli.console import RichReporter, print_text
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 from dbc_cli.problems import in_flags
+from stages.reporting import so_many
 
 DEMO_RUN = Path("runs/demo")
 PAGE = "report.html"
@@ -41,7 +42,9 @@ def demo(given: Given) -> None:
         return
     figures = dataset_manifest(drawn.artifact).summary
     place = drawn.artifact.path.as_posix()
-    reporter.note(f"{figures.n_images} images of {figures.n_identities} drawn people, {drawn.status}: {place}")
+    reporter.note(
+        f"{so_many(figures.n_images, 'image')} of {figures.n_identities} drawn people, {drawn.status}: {place}"
+    )
     plan = Plan(
         merge=MergeParameters(),
         extract=ExtractParameters(),

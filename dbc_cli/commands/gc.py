@@ -9,6 +9,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.console import borderless_table, print_json, print_table, print_text
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
+from stages.reporting import so_many
 
 DELETE = (Flag("delete", bool, "Remove them, for good."),)
 
@@ -65,7 +66,7 @@ def gc(given: Given) -> None:
         return
     cells = [(row["artifact"], row["id"][:12], f"{row['bytes']:,}") for row in rows]
     print_table(borderless_table(("artifact", "id", "bytes"), cells, n_left=2))
-    print_text(f"{len(rows)} version{'s' * (len(rows) > 1)}, {n_bytes / 1e6:,.1f} MB, {done}")
+    print_text(f"{so_many(len(rows), 'version')}, {n_bytes / 1e6:,.1f} MB, {done}")
     _tell_of_earlier(earlier)
 
 

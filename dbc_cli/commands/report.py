@@ -15,7 +15,7 @@ from dbc_cli.problems import in_flags
 from schemas.choices import Drawn, PageMap
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 
 if TYPE_CHECKING:
     from stages.evaluate.clusters.cluster_report import ClusterRow
@@ -197,8 +197,8 @@ def save_picture(picture: Any, path: Path, *, overwrite: bool, argument: str = "
 
 def _show(fields: Mapping[str, Any]) -> None:
     joins = "" if fields["n_joining_merges"] is None else f", {fields['n_joining_merges']} of them of two identities"
-    merges = "" if fields["n_merges"] is None else f" from {fields['n_merges']} merges{joins}"
-    print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters{merges}")
+    merges = "" if fields["n_merges"] is None else f" from {so_many(fields['n_merges'], 'merge')}{joins}"
+    print_text(f"stage {fields['stage']}: {so_many(fields['n_clusters'], 'cluster')}{merges}")
     if fields["same_camera_merges"] is not None:
         share, chance = (f"{fields[name]:.3f}" for name in ("same_camera_merges", "same_camera_chance"))
         print_text(f"pairs that merges join and one camera took: {share}; chance would give {chance}")

@@ -13,6 +13,7 @@ from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from dbc_cli.idle import tell_of_unused
 from stages.errors import UsageError
 from stages.output_files import require_new, require_writable, write_text
+from stages.reporting import so_many
 
 if TYPE_CHECKING:
     from stages.pages.review import Review
@@ -153,9 +154,9 @@ def _join(given: Given) -> None:
         return
     n_conflicts = len(joined.conflicts)
     place = f"{fields['out']}: " if is_written else ""
-    print_text(f"{place}{fields['answers']} answers, {fields['agreed']} of them given by both")
+    print_text(f"{place}{so_many(fields['answers'], 'answer')}, {fields['agreed']} of them given by both")
     if n_conflicts:
-        print_text(f"{n_conflicts} conflict{'s' * (n_conflicts > 1)}, left out so that they are asked again:")
+        print_text(f"{so_many(n_conflicts, 'conflict')}, left out so that they are asked again:")
     for names in joined.conflicts[:MOST_CONFLICTS]:
         print_text(f"  {' = '.join(names)}, but {names[0]} ≠ {names[-1]}")
     if n_conflicts > MOST_CONFLICTS:

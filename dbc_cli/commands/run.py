@@ -44,6 +44,7 @@ from schemas.choices import Stop
 from schemas.recipes import DEFAULT_RECIPE, METHOD_SETTINGS, OTHER_METHODS, RECIPES
 from schemas.stage_names import INIT_STAGE, json_stage, stage_label
 from stages.errors import UsageError
+from stages.reporting import so_many
 
 if TYPE_CHECKING:
     from schemas.recipes import MethodSetting
@@ -315,8 +316,8 @@ def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict, samples: str) 
     row = next((row for row in merged if row["stage"] == str(verdict.shown)), merged[-1])
     sample = {"tracks": "track", "boxes": "box"}.get(samples, "picture")
     return [
-        f"Found at stage {row['stage']}: {row['n_clusters']} clusters, {row['n_singletons']} of them of one {sample}, the "
-        f"largest of {row['largest_cluster']}.",
+        f"Found at stage {row['stage']}: {so_many(row['n_clusters'], 'cluster')}, {row['n_singletons']} of them of one "
+        f"{sample}, the largest of {row['largest_cluster']}.",
         f"How far to trust them: {in_flags(verdict.trust)}.",
         f"Next: dbc report --stage {row['stage']} --out clusters.png to see them, "
         f"dbc export clusters --stage {row['stage']} --out clusters.csv to list them.",

@@ -10,6 +10,7 @@ from dbc_cli.console import print_json, print_table, print_text
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 from stages.errors import DbcError
+from stages.reporting import so_many
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +48,7 @@ def status(given: Given) -> None:
     problems = [problem for row in rows for problem in row["problems"]]
     damaged = [row["artifact"] for row in rows if row["damaged"]]
     if damaged:
-        found = f"{len(damaged)} damaged artifact{'s' * (len(damaged) > 1)} found: {', '.join(damaged)}"
+        found = f"{so_many(len(damaged), 'damaged artifact')} found: {', '.join(damaged)}"
         problems.insert(0, f"{found}; delete and make again what is damaged")
     if problems:
         more = f" (and {len(problems) - 1} more above)" if len(problems) > 1 else ""
@@ -144,12 +145,14 @@ def _show(content: dict[str, Any]) -> None:
     if verified is not None:
         found = f"{verified['damaged']} damaged or not readable" if verified["damaged"] else "all are what was written"
         size = f"{verified['bytes'] / 1e6:,.1f} MB"
-        print_text(f"verified: {verified['artifacts']} artifacts, {verified['arrays']} arrays, {size}: {found}")
+        print_text(
+            f"verified: {so_many(verified['artifacts'], 'artifact')}, {so_many(verified['arrays'], 'array')}, {size}: {found}"
+        )
     individuals = content["individuals"]
     if individuals is not None:
         given = individuals["largest_number"]
         print_text(
-            f"stage {individuals['stage']}: {individuals['n']} individuals; numbers up to {given} have been given"
+            f"stage {individuals['stage']}: {so_many(individuals['n'], 'individual')}; numbers up to {given} have been given"
         )
     print_text(f"next: {content['next'] or 'mend what is damaged, then ask again'}")
 

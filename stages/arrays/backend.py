@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from stages.caches import keep_cache
 from stages.errors import DbcError, UsageError
+from stages.reporting import so_many
 from stages.typing import Array
 
 _DEVICE = re.compile(r"auto|cpu|cuda(?::(\d+))?")
@@ -205,7 +206,7 @@ def visible_devices() -> dict[str, str]:
 
     cupy = _import_cupy()
     n_torch, n_cupy = torch.cuda.device_count() if torch.cuda.is_available() else 0, _count_cuda_devices(cupy)
-    found = {"cpu": f"{n_cores()} cores"}
+    found = {"cpu": f"{so_many(n_cores(), 'core')}"}
     for index in range(max(n_torch, n_cupy)):
         seen_by = [library for library, n_devices in (("torch", n_torch), ("CuPy", n_cupy)) if index < n_devices]
         name = (

@@ -14,7 +14,7 @@ import numpy as np
 
 from stages.arrays.partition import relabel
 from stages.errors import DbcError
-from stages.reporting import SILENT, Advance, Reporter
+from stages.reporting import SILENT, Advance, Reporter, so_many
 from stages.samples import UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
@@ -267,7 +267,7 @@ def _asked_evidence(
         views = None if view is None else (view[asked], view[there])
         nearest = nearest_clusters(rows_asked, rows, np.unique(labels[there], return_inverse=True)[1], views=views)
         found.append(nearest.evidence[np.isfinite(nearest.similarity)])
-        advance(1, f"{len(asked)} samples asked")
+        advance(1, f"{so_many(len(asked), 'sample')} asked")
     return np.concatenate(found)
 
 

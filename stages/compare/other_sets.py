@@ -37,8 +37,8 @@ def require_another_set(run: RunDirectory, source: RunDirectory, reporter: Repor
     files = [{file_digest(digest) for digest in each.digests} - {""} for each in kept if each is not None]
     if len(files) == 2 and files[0] & files[1]:
         reporter.warn(
-            f"{len(files[0] & files[1])} pictures of `source_run={source.root.as_posix()!r}` are in this run, too, so "
-            "identities of its own pictures are learnt"
+            f"pictures of `source_run={source.root.as_posix()!r}` that are in this run, too, so that identities of its own "
+            f"pictures are learnt: {len(files[0] & files[1])}"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from schemas.stage_names import INIT_STAGE, json_stage, stage_label
 from stages.compare.cells import CellResult, Metrics
 from stages.compare.grid import setting_text
+from stages.reporting import so_many
 
 LOPSIDED = 0.5
 """The share of the samples in one cluster from which on a table says so."""
@@ -163,8 +164,8 @@ def lopsided(results: Sequence[CellResult]) -> list[str]:
             "; a smaller `eps` joins less" if "dbscan" in result.setting.values() or "eps" in result.setting else ""
         )
         told[label] = (
-            f"{label}: the largest of {found['n_clusters']} clusters holds {found['largest_share']:.0%} of the samples at "
-            f"stage {found['stage']}, so look at them before you compare figures{advice}"
+            f"{label}: the largest of {so_many(found['n_clusters'], 'cluster')} holds {found['largest_share']:.0%} "
+            f"of the samples at stage {found['stage']}, so look at them before you compare figures{advice}"
         )
     return [*told.values()]
 

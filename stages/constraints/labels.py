@@ -10,6 +10,7 @@ from stages.arrays.partition import relabel
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
 from stages.ingest.known_later import KnownLater, read_known_later
+from stages.reporting import so_many
 from stages.runs.source_names import names_of
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -46,7 +47,7 @@ def _own(dataset: Artifact) -> KnownLater:
         raise UsageError(
             "`labels` 'identities' are those of the data set, which has none; give a table of path,identity"
         )
-    note = f"identities by the data set: {n_known} of {len(names)} samples, {n_named} identities"
+    note = f"identities by the data set: {n_known} of {so_many(len(names), 'sample')}, {so_many(n_named, 'identity')}"
     return KnownLater(dataset.read("pid"), "", note, names)
 
 

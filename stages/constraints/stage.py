@@ -21,7 +21,7 @@ from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import UsageError
 from stages.ingest.formats.names import one_individual_note, shown
 from stages.ingest.known_later import path_or_file_name
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 from stages.runs.context import Context
 from stages.runs.lineage import dataset_of, made_from
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -135,7 +135,7 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     if made.status == "created" and made.artifact is not None:
         if doubt := one_individual_note(names):
             context.reporter.warn(f"`labels`: {doubt}")
-        unsure = f"; {answers.n_unsure} unsure ones say nothing" if answers.n_unsure else ""
+        unsure = f"; unsure ones, which say nothing: {answers.n_unsure}" if answers.n_unsure else ""
         labelled = f"; {note}" if note else ""
         if known is not None and (known >= 0).all():
             labelled += "; they say all clusters, so merges have nothing to decide"
@@ -245,7 +245,7 @@ def tell_meant(answers: AnsweredPairs, reporter: Reporter) -> None:
 def told(summary: ConstraintsSummary) -> str:
     """The constraints in one line."""
     seen = f", {summary.n_derived} of them because they were seen at one time" if summary.n_derived else ""
-    return f"constraints: {summary.n_same} pairs the same, {summary.n_different} different{seen}"
+    return f"constraints: {so_many(summary.n_same, 'pair')} the same, {summary.n_different} different{seen}"
 
 
 def own_file(root: Path) -> Path | None:

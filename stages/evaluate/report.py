@@ -17,7 +17,7 @@ from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_mer
 from stages.evaluate.clusters.cluster_report import ClusterReport, ClusterRow, report_clusters
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.prepared import compared_features
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
@@ -113,13 +113,11 @@ def _by_distance(reported: Reported, members: Int64Array) -> Int64Array:
 
 def _title(row: ClusterRow, called: str | None, *, n_left_out: int) -> list[str]:
     lines = [
-        f"individual {titled(row.individual, called)}: {row.size} samples",
+        f"individual {titled(row.individual, called)}: {so_many(row.size, 'sample')}",
         f"spread {row.spread:.3f}" + ("" if row.depth is None else f", depth {row.depth}"),
     ]
-    if row.purity is not None:
-        lines.append(
-            f"purity {row.purity:.2f}, {row.n_identities} {'identity' if row.n_identities == 1 else 'identities'}"
-        )
+    if row.purity is not None and row.n_identities is not None:
+        lines.append(f"purity {row.purity:.2f}, {so_many(row.n_identities, 'identity')}")
     if row.last_joins:
         lines.append("joined two identities last")
     return [*lines, *([f"{n_left_out} more not shown"] if n_left_out else [])]

@@ -15,7 +15,7 @@ from stages.constraints.stage import names_of_individuals
 from stages.features.prepared import compared_features
 from stages.ingest.formats.names import shown
 from stages.ingest.known_later import NEW
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
@@ -155,7 +155,8 @@ class Members:
         largest = max((row.individual or 0 for row in self.rows), default=0)
         if largest > self.n_clusters:
             notes.append(
-                f"numbers of individuals last, so they have gaps: {self.n_clusters} individuals, numbers up to {largest}"
+                "numbers of individuals last, so they have gaps: "
+                f"{so_many(self.n_clusters, 'individual')}, numbers up to {largest}"
             )
         return tuple(notes)
 

@@ -15,7 +15,7 @@ from stages.ingest.formats.names import shown, told_zones
 from stages.ingest.headers import taken_at
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import PictureFiles, find_pictures
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact
 
@@ -52,7 +52,7 @@ def paths_without_time(rows: Sequence[Member]) -> list[str]:
 def with_times(rows: Sequence[Member], taken: Mapping[str, str]) -> tuple[list[Member], tuple[str, ...]]:
     """The rows, those of pictures without a time with when they were `taken`, and a note of how many pictures got one."""
     n_found = sum(map(bool, taken.values()))
-    told = f"times of {n_found} pictures are those that cameras wrote into them (EXIF)"
+    told = f"times of {so_many(n_found, 'picture')} are those that cameras wrote into them (EXIF)"
     timed = [replace(row, timestamp=row.timestamp or taken.get(row.path) or None) for row in rows]
     return timed, (told, *told_zones(row.timestamp or "" for row in timed)) if n_found else ()
 

@@ -8,7 +8,7 @@ from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measured
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 from stages.runs.descent import clusters_now
 from stages.runs.ending import made_last
 from stages.runs.run_directory import RunDirectory
@@ -52,7 +52,9 @@ def taken_unasked(run: RunDirectory, merged: Sequence[int]) -> tuple[int, str] |
     if made_as.start == "reviewed":
         return stage, "whose clusters were corrected by answers"
     # not the number asked for: what is known may leave others
-    return (stage, f"which ends the run with {last.summary.n_clusters} clusters") if made_as.ends_run else None
+    return (
+        (stage, f"which ends the run with {so_many(last.summary.n_clusters, 'cluster')}") if made_as.ends_run else None
+    )
 
 
 def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:

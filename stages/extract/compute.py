@@ -82,7 +82,7 @@ def compute_added(writer: Writer, work: Work, before: Artifact, features: Artifa
     summary = manifest.summary.model_copy(
         update={"n_samples": len(row), "n_images": int(n_frames_used(frame_start).sum()), "images_per_second": rate}
     )
-    note = f"features of {len(old)} samples are those from before {len(new)} were added"
+    note = f"features that are those from before samples were added: {len(old)} of {len(old) + len(new)}"
     return Computed(summary, torch_execution(work.device, amp=work.parameters.amp), notes=(note,))
 
 

@@ -19,6 +19,7 @@ from stages.extract.network import NetworkOfCameras, inference_network
 from stages.nn.images import StoredImages, network_input
 from stages.nn.model.network import ReidModel
 from stages.nn.prefetch import OnItsWay, Transfer, n_readers, prefetch
+from stages.reporting import so_many
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2
@@ -212,8 +213,8 @@ def _finite(features: Tensor, batch: Batch, advice: str) -> Float64Array:
     bad = ~np.isfinite(found).all(axis=1)
     if bad.any():
         raise DbcError(
-            f"features must be finite, got NaN or infinity for {bad.sum()} images (first: image {batch.frames[bad][0]}); "
-            + advice
+            f"features must be finite, got NaN or infinity for {so_many(bad.sum(), 'image')} (first: image "
+            f"{batch.frames[bad][0]}); " + advice
         )
     return found
 

@@ -16,6 +16,7 @@ from stages.arrays.neighbours import exact_where
 from stages.arrays.row_blocks import by_blocks
 from stages.arrays.similarity import exact_similarity, product_error
 from stages.features.camera_whitening import Fit, Parts, Whitenings, fit_by_camera
+from stages.reporting import so_many
 from stages.samples import LEAST_IN_CAMERA, UNKNOWN, cameras_with_enough, took_few
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
@@ -341,9 +342,9 @@ def too_few_cameras(camid: Int32Array) -> str | None:
         return f"all train samples are of one camera: there is nothing to tell apart{told_unknown(camid)}"
     if took_few(known):
         return (
-            f"{len(count)} cameras took {np.median(count):g} train samples each in the median, fewer than {LEAST_IN_CAMERA}: "
-            "too few to compare cameras by, so they are ignored; if they are encounters, a table with a column encounter "
-            "says so"
+            f"{len(count)} cameras took {so_many(float(np.median(count)), 'train sample')} each in the median, "
+            f"fewer than {LEAST_IN_CAMERA}: too few to compare cameras by, so they are ignored; if they are encounters, a "
+            "table with a column encounter says so"
         )
     return None
 

@@ -18,6 +18,7 @@ from stages.ingest.joining import NAMED, already_held, joined, own_encounters, s
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
+from stages.reporting import so_many
 from stages.runs.kept_source import KeptSource, file_digest, file_digests, read_source
 from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
@@ -88,7 +89,9 @@ def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Pa
     order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
     images = everything.images_of(order)
     again = f"; samples of it that are there already: {is_known.sum()}" if is_known.any() else ""
-    findings.notes.append(f"{len(path)} images of SOURCE are new to the run, which has {len(stored.path)}{again}")
+    findings.notes.append(
+        f"{so_many(len(path), 'image')} of SOURCE new to the run, which has {len(stored.path)}{again}"
+    )
     paths_here, old_paths = _from_root(samples.path, root, old_root), {*stored.path}
     known = samples.frame_start[:-1][is_known].tolist()
     findings.there += [(paths_here[image], digests[image]) for image in known if paths_here[image] not in old_paths]

@@ -15,6 +15,7 @@ from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, shown, whole_number
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
 from stages.ingest.named_pictures import NamedPictures
+from stages.reporting import so_many
 from stages.runs.source_names import BOX, places
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
@@ -81,7 +82,8 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     strange += f"; rows that say {NEW!r}, which is nobody: {n_new}" if n_new else ""
     if alike:
         strange += f"; {path_or_file_name(alike)}"
-    note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"
+    named = so_many(len(set(pid[pid > 0].tolist())), "identity")
+    note = f"identities by {file.name}: {n_known} of {so_many(len(pid), 'sample')}, {named}{strange}"
     note += "".join(f"; {doubt}" for doubt in doubts(set(texts), kind="identities"))
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note, texts)
 

@@ -211,7 +211,7 @@ def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
     """Whether any new image can be read and so joins those of the run; it is told if some cannot."""
     n_good = images.n_new - int((~written.good).sum())
     if n_good and written.bad:
-        reporter.note(f"{n_good} new images join the {len(images.path) - images.n_new} of the run")
+        reporter.note(f"new images that join the {len(images.path) - images.n_new} of the run: {n_good}")
     elif not n_good:
         reporter.warn(f"no image is added, because none can be read: {named(written.bad)}")
     return n_good > 0

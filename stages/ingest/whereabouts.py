@@ -12,7 +12,7 @@ from stages.errors import UsageError
 from stages.ingest.formats import image_root
 from stages.ingest.formats.names import shown
 from stages.ingest.source_digest import digest_each
-from stages.reporting import SILENT, Reporter
+from stages.reporting import SILENT, Reporter, so_many
 from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact, readable_versions
 
@@ -60,7 +60,7 @@ def find_pictures(
     found, lost = best
     elsewhere = _by_content(dataset, found, lost, reporter) if by_content and lost else {}
     lost = [path for path in lost if path not in elsewhere]
-    told = f"{len(lost)} of {len(paths)} pictures are not in {found}"
+    told = f"{len(lost)} of {so_many(len(paths), 'picture')} are not in {found}"
     n_most = len(paths) // 2 if root is None else len(paths) - 1
     if lost and len(lost) > n_most:
         advice = "" if len(lost) == len(paths) else ", which goes on without those that are lost"
@@ -145,8 +145,8 @@ def _by_content(dataset: Artifact, root: Path, lost: Sequence[str], reporter: Re
     )
     if len(others) > MOST_LOOKED_AT:
         reporter.note(
-            f"{len(lost)} pictures are not where they were, the first {lost[0]}; {len(others)} other files may be those, "
-            f"more than the {MOST_LOOKED_AT} that are read to find out"
+            f"pictures that are not where they were: {len(lost)}, the first {lost[0]}; {len(others)} other files may be "
+            f"those, more than the {MOST_LOOKED_AT} that are read to find out"
         )
         return {}
     with reporter.task("looking for pictures by content", total=len(others), unit="files") as advance:

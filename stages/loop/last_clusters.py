@@ -16,6 +16,7 @@ from stages.loop.choice.stage import Compared, fewest_likely, measured
 from stages.loop.plan import AS_FEATURES_ASK
 from stages.merge.checks import require_whole
 from stages.merge.schedule import require_fewer_clusters
+from stages.reporting import so_many
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features, with_clusters
 from stages.runs.next_stage import last_merge_stage
@@ -103,7 +104,7 @@ def asked_merge(
         first = "" if INIT_STAGE in run.stages("features") else "dbc extract --stage init && "
         told += f"; {first}dbc merge --n-clusters {n_clusters} --from-stage init merges those of before training, to compare"
     context.reporter.note(
-        f"merging the features of stage {stage_label(of)} to {n_clusters} clusters, as stage {stage}{told}"
+        f"merging the features of stage {stage_label(of)} to {so_many(n_clusters, 'cluster')}, as stage {stage}{told}"
     )
     return stage, LastMerge(from_stage, n_clusters)
 

@@ -15,6 +15,7 @@ from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
 from stages.merge.constrained import require_in_source
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges, require_fewer_clusters
+from stages.reporting import so_many
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.train.recipes import resolve
 
@@ -130,7 +131,7 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
         by_recipe = RECIPES[plan.train.get("recipe", DEFAULT_RECIPE)].merging.merge_percent
         which = " (the default)" if percent == by_recipe else ""
         raise UsageError(
-            f"`merge_percent={percent}`{which} makes no merge among {n_samples} train samples; "
+            f"`merge_percent={percent}`{which} makes no merge among {so_many(n_samples, 'train sample')}; "
             + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
         )
     if not plan.merge_only:
@@ -146,7 +147,7 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
     if plan.last_stage > 0 and plan.merge.clusterer == "dbc" and n_samples - plan.last_stage * n_merges < 1:
         raise UsageError(
             f"`stages` must be at most {(n_samples - 1) // n_merges}, got {plan.last_stage}: every stage makes "
-            f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`) among {n_samples} train samples"
+            f"{so_many(n_merges, 'merge')} (`merge_percent={percent}`) among {so_many(n_samples, 'train sample')}"
         )
     if plan.n_clusters:
         left = n_samples if plan.merge.start == "singletons" else n_samples - plan.last_stage * n_merges

@@ -18,7 +18,7 @@ from stages.loop.plan import AS_FEATURES_ASK, Plan, check_plan
 from stages.merge.stage import merge
 from stages.nn.host_memory import give_back_memory, keep_large_blocks
 from stages.nn.initial_model import initial_model
-from stages.reporting import OncePerKind
+from stages.reporting import OncePerKind, so_many
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
 from stages.runs.next_stage import last_merge_stage
@@ -132,8 +132,8 @@ def _has_no_more(run: RunDirectory, plan: Plan, asked: LastMerge, context: Conte
     if asked.n_clusters < n_before:
         return False
     context.reporter.note(
-        f"no merge ends the run: the features of stage {asked.from_stage} ask for {asked.n_clusters} clusters, it has "
-        f"{n_before}, and `start='previous'` cannot part them"
+        f"no merge ends the run: the features of stage {asked.from_stage} ask for "
+        f"{so_many(asked.n_clusters, 'cluster')}, it has {n_before}, and `start='previous'` cannot part them"
     )
     return True
 

@@ -46,7 +46,7 @@ class KnownBefore:
         why = "because two in their encounter differ, by answers, labels or as two in one picture do"
         contradicted = f"; {self.n_contradicted} do not, {why}" if self.n_contradicted else ""
         apart = "" if self.constraints.view is None else "views are apart: "
-        told = f"{apart}{self.n_joined} samples join others of their encounter{contradicted}"
+        told = f"{apart}samples that join others of their encounter: {self.n_joined}{contradicted}"
         if self.n_doubtful:
             told += f"; {self.n_doubtful} do not, because their encounter has a name such as - or unknown"
         return told if contradicted or stage == 1 else ""

@@ -27,6 +27,7 @@ from stages.merge.selection.links import Constraints
 from stages.merge.selection.ranking import Workers
 from stages.merge.tables.table_maker import compiles, table_maker
 from stages.processes import OneProcess, Processes
+from stages.reporting import so_many
 from stages.typing import Array
 
 Progress = Callable[[int, int], None]
@@ -166,7 +167,7 @@ def merge_stage(
     is_half = compiled and (precision == "float16" or not isinstance(features_on_device, np.ndarray))
     n_workers = (n_threads or n_cores()) if is_host or compiled else 1
     limit = limit_of(memory_limit, features_on_device)
-    purpose = f"merging {start.n_clusters} clusters of {n_samples} samples"
+    purpose = f"merging {so_many(start.n_clusters, 'cluster')} of {so_many(n_samples, 'sample')}"
     n_rows = max(start.n_clusters, int(nodes.max()) + 1) if ranking.linkage == "average" else n_samples
     if is_half:
         require_memory(

@@ -41,7 +41,7 @@ from stages.merge.schedule import (
 )
 from stages.merge.selection.links import Constraints
 from stages.processes import Processes, together
-from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
+from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second, so_many
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import (
     before_review,
@@ -221,7 +221,9 @@ def _with_labels(
     if parameters.start == "reviewed":
         known = labels_kept(run, stage)
         if known is not None:
-            reporter.note(f"labels that these clusters were made with hold on: {int((known >= 0).sum())} samples")
+            reporter.note(
+                f"labels that these clusters were made with hold on: {so_many(int((known >= 0).sum()), 'sample')}"
+            )
         return replace(asked, known=known)
     there = run.newest_up_to("clusters", stage)
     if there is not None and labels_of(run, there) is not None:
@@ -282,7 +284,7 @@ def _tell_fewer(
         _tell_alone(result, known, reporter)
     n_made, n_found = len(result.merges), int(result.labels.max()) + 1
     if n_clusters is not None and n_found < n_clusters:
-        reporter.note(f"{n_found} clusters are left instead of {n_clusters}: what is known joins more than that")
+        reporter.note(f"clusters that are left instead of {n_clusters}: {n_found}; what is known joins more than that")
     if n_made < n_merges:
         reporter.note(
             f"{n_made} of {n_merges} merges could be made: answers, views or the data keep the other clusters apart"
@@ -326,13 +328,13 @@ def _n_merges(dataset: Artifact, previous: Artifact | None, stage: int, paramete
     n_merges = stage_merges(n_samples, parameters.merge_percent, stage=stage, start=parameters.start)
     if n_merges == 0:
         raise DbcError(
-            f"`merge_percent={parameters.merge_percent}` makes no merge among {n_samples} train samples; "
+            f"`merge_percent={parameters.merge_percent}` makes no merge among {so_many(n_samples, 'train sample')}; "
             f"give {least_merge_percent(n_samples)} or more"
         )
     if n_merges >= n_before:
         raise UsageError(
-            f"`stage={stage}` makes {n_merges} merges (`merge_percent={parameters.merge_percent}`), which must be fewer than "
-            f"the {n_before} clusters before them; give an earlier stage or a smaller `merge_percent`"
+            f"`stage={stage}` makes {so_many(n_merges, 'merge')} (`merge_percent={parameters.merge_percent}`), which must "
+            f"be fewer than the {so_many(n_before, 'cluster')} before them; give an earlier stage or a smaller `merge_percent`"
         )
     return n_merges
 
@@ -351,7 +353,7 @@ def _corrected(inputs: Inputs, merge_by: MergeBy) -> Int64Array:
 
 def _merge(inputs: Inputs, n_merges: int, merge_by: MergeBy, *, metric: str, reporter: Reporter) -> StageMerges:
     n_clusters = int(inputs.labels.max()) + 1
-    with reporter.task(f"merge {n_clusters} clusters", total=1000, unit="‰") as advance:
+    with reporter.task(f"merge {so_many(n_clusters, 'cluster')}", total=1000, unit="‰") as advance:
         speed = (lambda rate: f"{rate:.0f} samples and merges/s") if metric == "jaccard" else pairs_a_second
         progress = in_thousandths(advance, speed)
         rows, camid, known = inputs.prepared.rows, inputs.prepared.camid, inputs.known.constraints

@@ -88,8 +88,10 @@ def warnings_of(lineage: Sequence[Listed]) -> list[str]:
 
 def _of_dataset(manifest: DatasetManifest) -> list[str]:
     summary = manifest.summary
-    lines = [f"{count} samples have no {column}" for column, count in summary.missing.items() if count]
-    lines += [f"{count} files with the ending {suffix} were left out" for suffix, count in summary.left_out.items()]
+    lines = [f"samples without {column}: {count}" for column, count in summary.missing.items() if count]
+    lines += [
+        f"files with the ending {suffix} that were left out: {count}" for suffix, count in summary.left_out.items()
+    ]
     lines += [
         f"train and test share {kind.replace('_', ' ')}: {count}" for kind, count in summary.leaks.items() if count
     ]

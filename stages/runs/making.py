@@ -18,6 +18,7 @@ from schemas.stage_names import stage_label
 from schemas.summaries import Summary
 from stages.errors import DbcError, UsageError, file_problem
 from stages.processes import OneProcess, Processes
+from stages.reporting import so_many
 from stages.runs.context import Context
 from stages.runs.events import EVENTS, record_event
 from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
@@ -176,7 +177,7 @@ def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context, 
         return
     if "weights" in names and "weights_digest" in names:
         names.remove("weights_digest")
-    more = f" and {len(names) - MOST_NAMED} other values" if len(names) > MOST_NAMED else ""
+    more = f" and {so_many(len(names) - MOST_NAMED, 'other value')}" if len(names) > MOST_NAMED else ""
     old, new = (", ".join(argument(name, getattr(each, name)) for name in names[:MOST_NAMED]) for each in (before, now))
     what = "models" if request.kind == "model" else request.kind
     # without the stage, so that a run says it once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ class Ran:
 
 
 Dbc = Callable[..., Ran]
+_MISCOUNTED = re.compile(
+    r"(?<![\w.,:/–-])(?<!stage )1 ((new|other|drawn|damaged|train|gallery) )?(answers|arrays|artifacts|boxes|cameras|clusters"
+    r"|encounters|files|folders|frames|identities|images|individuals|merges|observations|pairs|people|pictures|queries|rows"
+    r"|samples|tracks|versions|videos)\b"
+)
+"""What no command may write of one thing; `stages.reporting.so_many` writes it."""
 
 
 @pytest.fixture
@@ -49,6 +56,7 @@ def dbc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         capsys.readouterr()
         status = run_command([str(argument) for argument in arguments])
         captured = capsys.readouterr()
+        assert not (found := _MISCOUNTED.search(captured.out + captured.err)), found
         return Ran(status, captured.out, captured.err)
 
     return call

@@ -84,7 +84,7 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     (more / "samples.csv").unlink()
     (more / "broken.png").unlink()
     table = dbc("assign", more, "--run", merged).out
-    assert "Of 8 pictures added since these clusters were made, " in table
+    assert "Added since these clusters were made: 8 pictures, " in table
     # all of it was answered before
     assert "Of this SOURCE, or else the last one: 0, " in table
     assert "3-1" in table.splitlines()[-4].split()
@@ -323,7 +323,7 @@ def test_a_card_of_folders_is_refused_with_the_command_that_adds_it(
     # no --run to repeat
     assert dbc("assign", card).line.endswith(f"; for instance: dbc ingest '{card}' --add --no-identities && dbc assign")
     monkeypatch.setattr(
-        "stages.ingest.adding.read_before", lambda *_: ({"encounter_gap": 1234567.0, "category": "2.0"}, {})
+        "stages.ingest.as_before.read_before", lambda *_: ({"encounter_gap": 1234567.0, "category": "2.0"}, {})
     )
     assert "--no-identities --encounter-gap 1234567 --category 2.0 && dbc assign" in dbc("assign", card).line
 

@@ -44,7 +44,7 @@ def test_answers_join_and_keep_apart_and_are_a_parent(dbc: Dbc, run: Path) -> No
     file = write_answers(run / "constraints.csv", rows)
     ran = dbc("merge", "--merge-percent", "0.25", "--run", run, "--json")
     assert ran.json["status"] == "created"
-    assert "constraints: 1 pairs the same, 1 different; 1 unsure ones say nothing" in ran.err.replace("\n", " ")
+    assert "constraints: 1 pair the same, 1 different; unsure ones, which say nothing: 1" in ran.err.replace("\n", " ")
     found = labels_of(run)
     assert found[together[0]] != found[together[1]]
     assert found[apart[0]] == found[apart[1]]

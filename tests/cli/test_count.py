@@ -52,7 +52,7 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
     assert (f"dbc merge --n-clusters {round(found['estimate'])}" in shown) is (not fits and not is_vague)
     assert ("means little" in shown) is is_vague
     others = " ".join(dbc(*counting, "--seed", "5").out.split())
-    assert f"{len(rows)} answers are in the file, and " in others
+    assert f"answers in the file: {len(rows)}, to pairs that are drawn: " in others
     # clusters that answers have made do not draw other pairs
     assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
     assert dbc(*counting, "--json").json["estimate"] == found["estimate"]
@@ -86,7 +86,7 @@ def test_unsure_answers_count_as_different_and_are_told(dbc: Dbc, run: Path, tmp
     listed = tmp_path / "pairs.csv"
     assert dbc("count", "--stage", "1", "--out", listed, "--run", run).status == 0
     ran = dbc("count", "--stage", "1", "--answers", listed, "--run", run, "--json")
-    assert "drawn pairs are unsure, and count as different" in " ".join(ran.err.split())
+    assert "drawn pairs that are unsure, and count as different: " in " ".join(ran.err.split())
     assert ran.json["high"] == 16
     assert "--view apart" in ran.err
     # all may be one

@@ -14,7 +14,7 @@ from stages.export.members import Member, Members
 from stages.export.pictures import warn_of_changed
 from stages.ingest.whereabouts import find_pictures
 from stages.output_files import all_or_nothing, require_new, require_within, write_text
-from stages.reporting import Reporter
+from stages.reporting import Reporter, so_many
 from stages.runs.kept_source import read_source
 from stages.runs.run_directory import dataset_manifest
 
@@ -82,5 +82,6 @@ def _without_lost(layout_of: ExportFormat, rows: Sequence[Member], source: Inges
     except LostPictureError:
         there = [row for row in rows if row.path not in source.pictures.lost]
         layout = layout_of.layout(there, source)
-        told = f"{layout_of.name} needs sizes of pictures, and lost ones are left out: {len(rows) - len(there)} rows"
+        lost = so_many(len(rows) - len(there), "row")
+        told = f"{layout_of.name} needs sizes of pictures, and lost ones are left out: {lost}"
         return replace(layout, notes=(*layout.notes, told))

@@ -34,6 +34,7 @@ from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import is_missing, iso_time, shown
 from stages.ingest.formats.numbers import number_of
 from stages.output_files import rows_as_csv
+from stages.reporting import so_many
 
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 NO_CAMERA = "unknown"
@@ -112,10 +113,10 @@ def _filled(rows: Sequence[Member], source: IngestedSource) -> Layout:
     files = {
         name: (source.root / name).read_text(encoding="utf-8-sig") for name in ENTRIES if (source.root / name).is_file()
     }
-    told = f"individualID of {filled.total()} observations filled; {kept} keep the one that they had"
+    told = f"individualID of {so_many(filled.total(), 'observation')} filled; {kept} keep the one that they had"
     elsewhere = len({row.path for row in rows} - paths)
     if elsewhere:
-        told += f"; {elsewhere} pictures are not of this package, and left out"
+        told += f"; pictures that are not of this package, and left out: {elsewhere}"
     notes = (told, *_told_of_ids(name, had, filled))
     notes += counts((n_several, "observations of several animals (count) that got one individualID"))
     return Layout({**files, OBSERVATIONS: rows_as_csv([header, *lines])}, notes)

@@ -16,6 +16,7 @@ from stages.ingest.decode.crops import BadImageError, Crop, Region, crops_of
 from stages.ingest.decode.image_file import one_line
 from stages.ingest.decode.no_image import VIDEO, known_kind
 from stages.plain_files import plain_file
+from stages.reporting import so_many
 
 _BYTES_LOOKED_AT = 4096
 
@@ -69,7 +70,7 @@ def read_frames(file: Path, wanted: Iterable[int]) -> Iterator[Image.Image | Bad
                 left.popleft()
             n_frames += 1
     for number in left:
-        yield BadImageError(f"has {n_frames} frames, of which {number + 1} is out of range")
+        yield BadImageError(f"has {so_many(n_frames, 'frame')}, of which {number + 1} is out of range")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from stages.ingest.formats.names import (
 from stages.ingest.formats.numbers import NO_NUMBER
 from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.splits import own_splits
+from stages.reporting import so_many
 from stages.samples import DISTRACTOR, JUNK, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
 
@@ -136,10 +137,11 @@ def samples_of(
     n_pictures = len({(row.path, row.frame) for row in rows})
     without = f", of which {len(lost.places)} do not exist and are left out" if lost.places else ""
     without += f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
-    kind = "boxes" if len(samples.box) else "images"
-    tracks = f" in {len(samples)} samples" if len(samples) < len(rows) else ""
+    taken = so_many(len(rows), "box" if len(samples.box) else "image")
+    pictures = "1 picture or frame" if n_pictures == 1 else f"{n_pictures} pictures or frames"
+    tracks = f" in {so_many(len(samples), 'sample')}" if len(samples) < len(rows) else ""
     if listed is None or without:
-        findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{tracks}{without}")
+        findings.notes.append(f"{taken} of {pictures}{tracks}{without}")
     n_whole = sum(row.box is None for row in rows)
     if 0 < n_whole < len(rows):
         findings.notes.append(f"rows without a box, taken for whole pictures: {n_whole}")
@@ -569,8 +571,8 @@ def told_tracks(samples: Samples, of_one: str, advice: str) -> list[str]:
     if len(samples) == len(samples.path):
         return []
     return [
-        f"{len(samples.path)} boxes are {len(samples)} samples: those of one {of_one} are taken for frames of one animal, "
-        f"which no merge parts again; {advice}"
+        f"{len(samples.path)} boxes are {so_many(len(samples), 'sample')}: those of one {of_one} are taken for frames of one "
+        f"animal, which no merge parts again; {advice}"
     ]
 
 

@@ -21,6 +21,7 @@ from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of, shown
 from stages.ingest.formats.path_patterns import SIDES, texts_in
 from stages.ingest.formats.splits import divide_test, own_splits
+from stages.reporting import so_many
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
 
@@ -109,7 +110,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     if parameters.identity_pattern is None and any(compress(names, is_kept)):
         findings.missing["pid"] = int((pid[is_kept] == UNKNOWN).sum())
         known = [shown(name) for name in sorted({name for name in compress(names, is_kept) if not is_missing(name)})]
-        told = f"identities: the names of {len(known)} folders ({shortened(known)})"
+        told = f"identities: the names of {so_many(len(known), 'folder')} ({shortened(known)})"
         findings.notes.append(
             f"{told}, for figures alone unless a merge has `labels='identities'`; `folder_identities=False` if they are none"
         )

@@ -21,6 +21,7 @@ from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import counted, path_below, plain, shown
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
 from stages.plain_files import plain_file
+from stages.reporting import so_many
 from stages.samples import Samples
 
 _LOOKED_AT = 20
@@ -74,8 +75,8 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     n_empty = len(without) - n_failed
     if without and not rows:
         raise UsageError(
-            f"{shown(files[0])} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not "
-            "read; give another file"
+            f"{shown(files[0])} has no box to take: {so_many(n_empty, 'picture')} without one, {n_failed} that the detector "
+            "could not read; give another file"
         )
     taken = _with_species(rows, parameters, findings)
     samples = samples_of(taken, source=files[0], root=root, parameters=parameters, findings=findings)

@@ -37,6 +37,7 @@ from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, subfolders
 from stages.ingest.formats.names import counted, is_missing, plain, read_lines, relative_path, shown, whole_number
 from stages.ingest.formats.numbers import size_of
+from stages.reporting import so_many
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
@@ -89,8 +90,8 @@ def read_sequences(
     may_repeat = parameters.on_bad_image == "skip"
     found = [rows_of(each.boxes, each.form, is_truth=_is_truth(each), may_repeat=may_repeat) for each in sequences]
     findings.notes += [
-        f"{shown(sequence.boxes)}: {n_ignored} boxes {'of DontCare' if sequence.form is KITTI else 'with confidence 0'} are "
-        "left out"
+        f"{shown(sequence.boxes)}: boxes {'of DontCare' if sequence.form is KITTI else 'with confidence 0'} that are left "
+        f"out: {n_ignored}"
         for sequence, (_, n_ignored) in zip(sequences, found, strict=True)
         if n_ignored
     ]
@@ -340,7 +341,7 @@ def _detections(
                 findings.boxes["in frames that are not there"] += 1
                 continue
             why = "" if sequence.form.first_frame == first else ", as there is a frame 0"
-            there = f"{n_frames} frames" if first else f"{n_frames} frames (from 0{why})"
+            there = so_many(n_frames or 0, "frame") + ("" if first else f" (from 0{why})")
             raise UsageError(
                 f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {there}, none of this number; "
                 "correct it, or leave such boxes out with `on_bad_image='skip'`"

@@ -13,6 +13,7 @@ from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import read_lines, shown
+from stages.reporting import so_many
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
 LISTS = {"list_train.txt": TRAIN, "list_val.txt": TRAIN, "list_query.txt": QUERY, "list_gallery.txt": GALLERY}
@@ -71,7 +72,7 @@ def _contradictions(rows: Sequence[tuple[str, int, int, int]]) -> list[str]:
     folder, counts = next(iter(mixed.items()))
     pid, n = counts[-1]
     path = min(path for path, own, _, _ in rows if own == pid and path.startswith(f"{folder}/"))
-    others = f", and images of {len(mixed) - 1} other folders" if len(mixed) > 1 else ""
+    others = f", and images of {so_many(len(mixed) - 1, 'other folder')}" if len(mixed) > 1 else ""
     return [
         f"lists give images of one folder different identities, which are taken as they are: {shown(path)} has {pid} "
         f"({n} in all), where {counts[0][1]} of its folder have {counts[0][0]}{others}"

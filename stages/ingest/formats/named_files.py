@@ -15,6 +15,7 @@ from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.listing import left_out, list_images, no_images
 from stages.ingest.formats.names import identities_from_one, nobody_notes, shown
+from stages.reporting import so_many
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 
 MARKET_FOLDERS: Mapping[str, int] = {"bounding_box_train": TRAIN, "query": QUERY, "bounding_box_test": GALLERY}
@@ -82,8 +83,8 @@ def _tell(rows: Sequence[tuple[str, int, int, int]], findings: Findings, *, are_
         told = f"pid 0 is an identity like any other, because {shown(named)} has it: all pids are one more here than in names"
         if zeros[GALLERY] and not zeros[QUERY]:
             findings.warnings.append(
-                f"{told}, and {len(zeros[GALLERY])} images of the gallery with pid 0 are of it and no distractors; if they "
-                f"are, take the {len(zeros[TRAIN])} images with pid 0 out of train"
+                f"{told}; images of the gallery with pid 0 are of it and no distractors, too: {len(zeros[GALLERY])}; if they "
+                f"are distractors, take the {so_many(len(zeros[TRAIN]), 'image')} with pid 0 out of train"
             )
         else:
             findings.notes.append(told)

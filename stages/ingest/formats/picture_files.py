@@ -20,6 +20,7 @@ from stages.ingest.formats.listing import list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing, plain, shown
 from stages.ingest.formats.numbers import text_of
 from stages.plain_files import plain_file
+from stages.reporting import so_many
 from stages.samples import Samples
 
 _ANNOTATIONS = frozenset({"annotations", "annotation", "ann", "labels", "xml", "xmls", "json", "jsons"})
@@ -137,7 +138,7 @@ def refuse_strays(
     if strays and parameters.on_bad_image == "skip":
         findings.boxes["in files without a picture"] += sum(strays.values())
     elif strays:
-        more = f", nor have those of {len(strays) - 1} other files" if len(strays) > 1 else ""
+        more = f", nor have those of {so_many(len(strays) - 1, 'other file')}" if len(strays) > 1 else ""
         advice = advice or "restore it, or leave such files out with `on_bad_image='skip'`"
         raise UsageError(f"{next(iter(strays))}: the boxes of this file have no picture{more}; {advice}")
 

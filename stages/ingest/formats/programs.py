@@ -101,7 +101,7 @@ def with_program(table: CsvFile, root: Path, parameters: IngestParameters, findi
     kept = [row for row, is_blank in enumerate(none) if not is_blank]
     if not kept:
         raise UsageError(
-            f"{shown(table.file)} is of {program.name}, and all its {len(none)} pictures are empty; give another"
+            f"{shown(table.file)} is of {program.name}, and all its pictures are empty ({len(none)}); give another"
         )
     left_out = f"; empty pictures, left out: {len(none) - len(kept)}" if len(kept) < len(none) else ""
     known = {name: column for name, column in cells.items() if name not in program.reads}
@@ -116,8 +116,8 @@ def with_program(table: CsvFile, root: Path, parameters: IngestParameters, findi
     n_unknown = sum(is_missing(category[row]) for row in kept)
     if 0 < n_unknown < len(kept):
         findings.warnings.append(
-            f"{shown(table.file)}: {n_unknown} pictures have no {program.columns['category'][0]}, and may be empty or not yet "
-            "looked at; `category` takes those of a species alone"
+            f"{shown(table.file)}: pictures without {program.columns['category'][0]}, which may be empty or not yet looked "
+            f"at: {n_unknown}; `category` takes those of a species alone"
         )
     findings.warnings += told_herds(table, [table.column(program.counts)[row] for row in kept])
     if parameters.camera_pattern is None and "camid" not in cells and any("/" in path for path in cells["path"]):
@@ -133,7 +133,7 @@ def told_herds(table: CsvFile, counts: Sequence[str]) -> list[str]:
     """A line to warn with if some of the `counts` of animals in whole pictures are above 1; or none."""
     n_herds = sum((number_of(each) or 0) > 1 for each in counts)
     return [
-        f"{shown(table.file)}: {n_herds} pictures show several animals (a count above 1), and each is taken for one; give the "
+        f"{shown(table.file)}: pictures of several animals (a count above 1), each taken for one: {n_herds}; give the "
         "boxes of a detector, such as the file of MegaDetector, to have a sample of each animal"
     ][: bool(n_herds)]
 

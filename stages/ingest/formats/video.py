@@ -16,6 +16,7 @@ from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out, list_images
 from stages.ingest.formats.names import shown
 from stages.ingest.formats.yolo import frame_labels, why_frames
+from stages.reporting import so_many
 from stages.samples import Samples
 
 EVERY_SECONDS = 1.0
@@ -49,10 +50,10 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
         frames = frames_taken(seconds, parameters)
         camera = path.rpartition(".")[0]
         found += [Detection(path, f"{shown(path)} frame {frame + 1}", frame=frame, camera=camera) for frame in frames]
-    step = f"{parameters.every_seconds or EVERY_SECONDS:g} seconds"
+    step = so_many(parameters.every_seconds or EVERY_SECONDS, "second")
     if parameters.every_frames is not None:
-        step = f"{parameters.every_frames} frames"
-    findings.notes.append(f"whole frames of {len(paths) - findings.boxes[_UNREAD]} videos, one every {step}")
+        step = so_many(parameters.every_frames, "frame")
+    findings.notes.append(f"whole frames of {so_many(len(paths) - findings.boxes[_UNREAD], 'video')}, one every {step}")
     findings.warnings += unread_boxes(root, paths)
     labels = [file for own in frame_labels(root, paths).values() for file in own.values()]
     if labels:

@@ -19,6 +19,7 @@ from stages.ingest.formats.listing import left_out, list_images, no_images, subf
 from stages.ingest.formats.names import is_missing, numbered_lines, plain, read_lines, shown, whole_number
 from stages.ingest.formats.numbers import number_of, score_of
 from stages.ingest.formats.picture_files import refuse_strays
+from stages.reporting import so_many
 from stages.samples import Samples
 
 IMAGES, LABELS = "images", "labels"
@@ -135,7 +136,9 @@ def _of_frames(root: Path, apart: Path | None, taken: Set[Path], findings: Findi
     found = {(path, n - first): file for path, n, file in files}
     if found:
         n_videos = len({path for path, _ in found})
-        findings.notes.append(f"labels of frames of videos, counted from {first}: {len(found)}, of {n_videos} videos")
+        findings.notes.append(
+            f"labels of frames of videos, counted from {first}: {len(found)}, of {so_many(n_videos, 'video')}"
+        )
         without = [shown(path) for path in videos if path not in labels]
         if without:
             findings.warnings.append(f"videos without labels, left out: {len(without)} ({shortened(without)})")

@@ -11,6 +11,7 @@ from schemas.stage_names import stage_label
 from stages.errors import UsageError
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import Rule, all_rules
+from stages.reporting import so_many
 from stages.typing import Float64Array
 
 
@@ -61,7 +62,8 @@ def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str
         which = f"the features of before training, which the best ({best:.3f}) are not clearly above in"
     else:
         which = f"the newest features near the best ({best:.3f}) in"
-    told = f"stage {stage_label(chosen)}, {measures[place].n_clusters} clusters, has {which} {rule}, {score[place]:.3f}"
+    clusters = so_many(measures[place].n_clusters, "cluster")
+    told = f"stage {stage_label(chosen)}, {clusters}, has {which} {rule}, {score[place]:.3f}"
     if place < len(measures) - 1 or measures[place].ends_run:
         return told
     return f"{told}; it is the last stage made, so later ones might be better"

@@ -20,6 +20,7 @@ from stages.loop.choice.rule import (
     n_measured,
     standard_error,
 )
+from stages.reporting import so_many
 
 FAR_ABOVE_CHANCE = 0.7
 """Of the way from chance to 1: pairs joined within a camera. At the last stage of four runs that helped 0.15 to 0.33, of
@@ -194,9 +195,8 @@ def _line(
         before, after = first.camera_mixing, judged.camera_mixing
     shown = f"{name} {after:.3f} at stage {stage}, {before:.3f} at stage {stage_label(first.stage)}"
     if is_left_out and judged.is_over_merged:
-        shown = (
-            f"the features of stage {stage} are best in {judged.best_clusters} clusters, but it has {judged.n_clusters}"
-        )
+        best = so_many(judged.best_clusters or 0, "cluster")
+        shown = f"the features of stage {stage} are best in {best}, but it has {judged.n_clusters}"
     if doubt:
         taken = (
             f", and features of stage {stage} are taken" if helped else ", so features are taken as they were before it"
@@ -214,7 +214,7 @@ def _by_known_identities(
     if stage not in known or first not in known:
         return ""
     before, after = f"{known[first]:.3f}", f"{known[stage]:.3f}"
-    few = "" if n_queries is None or n_queries >= FEW_QUERIES else f", of {n_queries} queries alone"
+    few = "" if n_queries is None or n_queries >= FEW_QUERIES else f", of {so_many(n_queries, 'query')} alone"
     few += "" if is_taken else f" at stage {stage}, which is not taken"
     if before == after:
         return f" mAP with the known identities stayed at {after}{few}."
@@ -251,9 +251,9 @@ def _trust(chosen: StageMeasures, *, has_collapsed: bool, as_guessing: bool, gue
         return "little: the loss of training stayed near that of guessing, so look at each before you count"
     fewest, most = chosen.likely_clusters or (chosen.n_clusters, chosen.n_clusters)
     if not fewest <= chosen.n_clusters <= most:
-        span = f"{fewest} to {most}" if fewest < most else f"about {most}"
+        span = f"{fewest} to {most} clusters" if fewest < most else f"about {so_many(most, 'cluster')}"
         wrong = "individuals may be in several" if chosen.n_clusters > most else "each may hold several individuals"
-        return f"little: features hold together best in {span} clusters, not in these {chosen.n_clusters}, so {wrong}"
+        return f"little: features hold together best in {span}, not in these {chosen.n_clusters}, so {wrong}"
     score = score if math.isnan(chosen.cluster_silhouette) else min(score, chosen.cluster_silhouette)
     is_wide = most >= WIDE * chosen.n_clusters
     is_fair = score < FAIR_SILHOUETTE or guessed or is_drawn or is_wide
@@ -301,7 +301,7 @@ def _clusters_line(chosen: StageMeasures, whose: str) -> str:
         return "The number of clusters is that of the schedule, not of identities: check clusters by eye."
     fewest, most = chosen.likely_clusters
     score = _best_silhouette(chosen)
-    span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {most} clusters"
+    span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {so_many(most, 'cluster')}"
     weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
     if chosen.across_cameras < LEAST_ACROSS:
         weak = (

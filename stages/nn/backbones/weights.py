@@ -18,7 +18,7 @@ from schemas.stage_names import stage_directory
 from stages.errors import DbcError, UsageError
 from stages.nn.backbones.headless import removed_names
 from stages.nn.backbones.weights_content import common_prefix, own_model, read_weights
-from stages.reporting import SILENT, Reporter
+from stages.reporting import SILENT, Reporter, so_many
 from stages.runs.run_directory import model_manifest
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -112,7 +112,7 @@ def fit_tensors(
         if keys:
             near = _nearest(missing, unexpected) if kind != "of another shape" else ""
             raise DbcError(
-                f"weights {name} must have {naming} {len(own)} arrays for {backbone}, got {len(keys)} {kind} "
+                f"weights {name} must have {naming} {so_many(len(own), 'array')} for {backbone}, got {len(keys)} {kind} "
                 f"({first_three(keys)}){near}; set `backbone` to the network that these weights belong to, or "
                 f"{_ADVICE.format(naming)}"
             )
@@ -126,8 +126,8 @@ def fit_tensors(
     broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
     if broken:
         raise DbcError(
-            f"weights {name} must be finite, got NaN or infinity in {len(broken)} arrays ({first_three(broken)}); use an "
-            f"undamaged file"
+            f"weights {name} must be finite, got NaN or infinity in {so_many(len(broken), 'array')} "
+            f"({first_three(broken)}); use an undamaged file"
         )
     load_tensors(module, found)
 

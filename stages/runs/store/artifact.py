@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from schemas.manifest import ATTRIBUTE, AnyManifest, NewerError, parse_manifest
 from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, UsageError, file_problem
+from stages.reporting import so_many
 from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name, record_of
 from stages.runs.store.grid import missing_file
 from stages.runs.store.one_chunk import OneChunk
@@ -62,7 +63,7 @@ class Artifact:
     def shown(self) -> str:
         """Its path, the beginning of its id, and how many samples and clusters it has, for a person."""
         counts = {name: getattr(self.manifest.summary, f"n_{name}", None) for name in ("samples", "clusters")}
-        told = [f"{n} {name}" for name, n in counts.items() if n is not None]
+        told = [so_many(n, name[:-1]) for name, n in counts.items() if n is not None]
         return ", ".join([self.path.as_posix(), f"id {self.manifest.id[:12]}", *told])
 
     def read(self, name: str) -> NDArray[Any]:

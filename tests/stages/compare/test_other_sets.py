@@ -45,6 +45,6 @@ def test_the_same_pictures_are_refused_and_some_of_them_are_warned_of(tmp_path: 
     require_another_set(own, RunDirectory(tmp_path / "nowhere"), told)
     assert not told.lines
     require_another_set(own, mixed, told)
-    assert [line.partition(" of ")[0] for line in told.lines] == ["1 pictures"]
+    assert [line.rpartition(": ")[2] for line in told.lines] == ["1"]
     with pytest.raises(UsageError, match="`source_run` must be a run of another set"):
         require_another_set(own, own, told)

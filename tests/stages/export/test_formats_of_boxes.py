@@ -327,12 +327,12 @@ def test_times_of_exif_are_taken_if_the_source_has_none(root: Path) -> None:
     layout = written("camtrap-dp", root, rows)
     media = dict(line.split(",")[4:2:-1] for line in layout.files["media.csv"].splitlines()[1:])
     assert media == {"images/c.jpg": "2024-05-31T07:15:00+02:00", "images/b.png": "", "images/gone.jpg": "2024-06-01"}
-    assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
+    assert layout.notes[0] == "times of 1 picture are those that cameras wrote into them (EXIF)"
     assert layout.notes[1].startswith("times with a zone, as 07:15:00Z: 1 of 2; the others are compared")
     assert "times of pictures" in layout.notes[2]
     layout = written("matchypatchy", root, rows[:2])
     assert [line.split(",")[1] for line in layout.files[""].splitlines()[1:]] == ["2024-05-31T07:15:00+02:00", ""]
-    assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
+    assert layout.notes[0] == "times of 1 picture are those that cameras wrote into them (EXIF)"
     assert layout.notes[1] == "MatchyPatchy wants a time for each picture; boxes without one: 1"
 
 
@@ -348,7 +348,7 @@ def test_a_lost_picture_costs_neither_the_times_nor_the_boxes_of_others(root: Pa
     rows = [member(f"images/{name}.jpg", 1, (1, 1, 5, 5)) for name in ("c", "gone")]
     layout = _without_lost(FORMATS["yolo"], rows, source)
     assert list(layout.files) == ["now.txt"]
-    assert layout.notes[-1] == "yolo needs sizes of pictures, and lost ones are left out: 1 rows"
+    assert layout.notes[-1] == "yolo needs sizes of pictures, and lost ones are left out: 1 row"
 
 
 def test_times_of_pictures_come_into_tables_if_a_few_of_them_have_some(

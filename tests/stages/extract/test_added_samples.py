@@ -59,7 +59,7 @@ def test_only_new_samples_go_through_the_network(tmp_path: Path, monkeypatch: py
         np.testing.assert_allclose(added.read(name), whole.read(name), rtol=0, atol=1e-6)
     assert added.damaged() == ()
     assert features_manifest(added).summary.n_samples == features_manifest(whole).summary.n_samples == 12
-    assert "features of 7 samples are those from before 5 were added" in added.manifest.notes
+    assert "features that are those from before samples were added: 7 of 12" in added.manifest.notes
     # other parameters are another request, of all samples
     extract(run, stage=-1, parameters=ExtractParameters(batch_size=3), initial=INITIAL)
     assert seen[2:] == [12]

@@ -41,7 +41,7 @@ def test_samples_of_one_encounter_are_linked_and_unknown_ones_are_not():
 def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them():
     dataset = Dataset(split=[1, 0, 0, 0], view=[0, 0, 1, 0], encounter=[5, 5, 5, UNKNOWN])
     known = read_for_merge(dataset, None, APART)
-    assert known.note(stage=1) == "views are apart: 1 samples join others of their encounter"
+    assert known.note(stage=1) == "views are apart: samples that join others of their encounter: 1"
     assert known.note(stage=2) == read_for_merge(dataset, None, MergeParameters()).note(stage=1) == ""
     assert (
         "; 2 do not, because two in their encounter differ, by answers, labels or as two in one picture do"
@@ -57,7 +57,7 @@ def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them
 def test_encounters_are_joined_without_views_if_asked_for_and_known():
     dataset = Dataset(split=[1, 0, 0, 0], encounter=[5, 5, 5, UNKNOWN])
     known = read_for_merge(dataset, None, JOINED)
-    assert known.note(stage=1) == "1 samples join others of their encounter"
+    assert known.note(stage=1) == "samples that join others of their encounter: 1"
     assert known.constraints.view is None
     assert known.constraints.same.tolist() == [[0, 1]]
     features = np.array([[0.0], [9.0], [0.1]])

@@ -143,4 +143,4 @@ def test_counts_of_several_animals_in_a_whole_picture_are_told(tmp_path: Path) -
     header, *rows = table.read_text().splitlines()
     table.write_text("\n".join([f"{header},count", *(f"{row},4" for row in rows)]) + "\n")
     (warning,) = read(source, "camtrap-dp")[1].warnings
-    assert "1 pictures show several animals (a count above 1), and each is taken for one" in warning
+    assert "pictures of several animals (a count above 1), each taken for one: 1" in warning

@@ -125,7 +125,7 @@ def test_kitti_is_read_with_its_types_and_without_what_it_does_not_care_for(tmp_
     assert (samples.camera, samples.category) == (("0001", "0001"), ("Car", "Car", "Pedestrian"))
     assert samples.frame_number.tolist() == [0, 4, 0]
     np.testing.assert_array_equal(samples.box[0], [4, 6, 20, 14])
-    assert any("0001.txt': 1 boxes of DontCare are left out" in note for note in findings.notes)
+    assert any("0001.txt': boxes of DontCare that are left out: 1" in note for note in findings.notes)
     assert findings.warnings[0] == "folders of pictures without boxes, left out: 1 ('0002')"
     assert "categories: 2 Car, 1 Pedestrian, all of which are taken" in findings.warnings[1]
     samples, findings = read(tmp_path, "kitti", category="Pedestrian")

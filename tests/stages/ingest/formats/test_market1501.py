@@ -51,7 +51,7 @@ def test_a_pid_0_in_train_that_makes_distractors_an_identity_is_warned_of(tmp_pa
     touch(tmp_path, [*FILES, "bounding_box_train/0000_c1s1_000001_00.jpg"])
     (warning,) = told(tmp_path).warnings
     assert "because 'bounding_box_train/0000_c1s1_000001_00.jpg' has it" in warning
-    assert "1 images of the gallery with pid 0 are of it and no distractors" in warning
+    assert "images of the gallery with pid 0 are of it and no distractors, too: 1;" in warning
     touch(tmp_path, ["query/0000_c1s1_000001_00.jpg"])
     findings = told(tmp_path)
     assert not findings.warnings

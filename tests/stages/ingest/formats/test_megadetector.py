@@ -278,7 +278,7 @@ REFUSED = {
     ),
     "nothing but failures and empty pictures": (
         [IMAGE | {"detections": []}, {"file": "north/b.jpg", "detections": None, "failure": "x"}],
-        "has no box to take: 1 pictures without one, 1 that the detector could not read; give another file",
+        "has no box to take: 1 picture without one, 1 that the detector could not read; give another file",
     ),
     "no four numbers": (
         [IMAGE | {"detections": [PIXELS | {"bbox": [1, 2, 3]}]}],

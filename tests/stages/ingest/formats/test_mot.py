@@ -29,7 +29,7 @@ def test_ground_truth_gives_one_sample_a_track_and_leaves_out_what_is_ignored(tm
     assert samples.camera == ("S1", "S1")
     assert (samples.pid == UNKNOWN).all()
     assert len(set(samples.tracklet.tolist())) == 2
-    assert any("1 boxes with confidence 0 are left out" in note for note in findings.notes)
+    assert any("boxes with confidence 0 that are left out: 1" in note for note in findings.notes)
 
 
 def test_detections_have_scores_and_no_tracklets(tmp_path: Path) -> None:

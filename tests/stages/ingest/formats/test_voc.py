@@ -131,7 +131,7 @@ def test_files_without_a_picture_are_named_or_counted(tmp_path: Path) -> None:
     voc(tmp_path / "4.xml")
     told = refusal(tmp_path, "voc")
     assert (
-        "2.xml': the boxes of this file have no picture, nor have those of 1 other files; restore it, or leave" in told
+        "2.xml': the boxes of this file have no picture, nor have those of 1 other file; restore it, or leave" in told
     )
     _, findings = read(tmp_path, "voc", on_bad_image="skip")
     assert findings.boxes == {"in files without a picture": 5}

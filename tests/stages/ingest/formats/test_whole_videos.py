@@ -57,7 +57,7 @@ def test_whole_frames_are_taken_by_time_or_number(tmp_path: Path) -> None:
     assert samples.path == ("north.mp4",) * 3 + ("south.MKV",)
     assert samples.frame_number.tolist() == [0, 5, 10, 0]
     assert samples.camera == ("north",) * 3 + ("south",)
-    assert "whole frames of 2 videos, one every 1 seconds" in findings.notes
+    assert "whole frames of 2 videos, one every 1 second" in findings.notes
     samples, _ = read(tmp_path / "b" / "south.MKV", "video", every_frames=2)
     assert samples.frame_number.tolist() == [0, 2, 4]
 
@@ -80,7 +80,7 @@ def test_what_is_no_video_is_told_or_counted(tmp_path: Path) -> None:
     samples, findings = read(tmp_path, "video", on_bad_image="skip")
     assert samples.path == ("b.mp4",)
     assert findings.boxes == {"videos that cannot be read": 1}
-    assert findings.notes[0].startswith("whole frames of 1 videos")
+    assert findings.notes[0].startswith("whole frames of 1 video,")
     assert "give `every_seconds` or `every_frames`, not both" in refusal(
         tmp_path, "video", every_seconds=1, every_frames=1
     )

@@ -58,8 +58,8 @@ def test_a_confidence_of_one_is_no_track_and_boxes_that_become_one_sample_are_to
     samples, findings = read(tmp_path, "yolo")
     assert len(samples) == n_samples
     assert (samples.tracklet == UNKNOWN).all() == (fields == ("1.0", "1.0"))
-    assert [warning.partition(":")[0] for warning in findings.warnings] == ["2 boxes are 1 samples"] * (n_samples == 1)
-    told = "2 boxes of 2 pictures or frames" + (" in 1 samples" if n_samples == 1 else "")
+    assert [warning.partition(":")[0] for warning in findings.warnings] == ["2 boxes are 1 sample"] * (n_samples == 1)
+    told = "2 boxes of 2 pictures or frames" + (" in 1 sample" if n_samples == 1 else "")
     assert told in findings.notes
 
 

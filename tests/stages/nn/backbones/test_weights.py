@@ -174,7 +174,7 @@ def test_a_network_without_the_published_imagenet_weights_says_what_there_is() -
         (lambda full: full | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, "1 of another shape.*conv1.weight"),
         (
             lambda full: full | {"bn1.bias": torch.full((64,), torch.nan)},
-            "finite, got NaN or infinity in 1 arrays .bn1.bias",
+            "finite, got NaN or infinity in 1 array .bn1.bias",
         ),
         (
             lambda full: {"network": full, "epoch": 1},
