@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -12,45 +14,78 @@ def folded(network: nn.Module) -> nn.Module:
     """A copy of `network` in eval mode, without foldable batch norms, with the same output up to rounding.
 
     A batch norm that alone reads a convolution gives γ (w∗x + b − μ) / √(σ² + ε) + β, a convolution with the weight
-    γ w / √(σ² + ε), computed here in float64 (torch.nn.utils.fusion rounds in float32, to other bits). Networks that torch
-    cannot trace, because their calls depend on data, are copied unchanged.
+    γ w / √(σ² + ε), computed here in float64 (torch.nn.utils.fusion rounds in float32, to other bits). Networks whose calls
+    depend on data are copied unchanged.
     """
     network = copy.deepcopy(network).eval()
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network
-    try:
-        traced = fx.GraphModule(network, _Tracer().trace(network))
-    except (fx.proxy.TraceError, TypeError):
-        return network
-    modules = dict(traced.named_modules())
-    for node in list(traced.graph.nodes):
-        norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        before = node.args[0] if isinstance(norm, nn.BatchNorm2d) else None
-        if not isinstance(norm, nn.BatchNorm2d) or not isinstance(before, fx.Node) or before.op != "call_module":
-            continue
-        convolution = modules[str(before.target)]
+    for convolution, norm in _foldable(network):
+        _fold(convolution, norm)
+        for module in network.modules():
+            for name, child in module.named_children():
+                if child is norm:
+                    setattr(module, name, nn.Identity())
+    return network
+
+
+def _foldable(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """The convolutions of `network` that nothing but a batch norm reads, and those norms."""
+    modules, found = dict(network.named_modules()), []
+    calls = _calls(network)
+    times = Counter(str(call.target) for call in calls)
+    for call in calls:
+        norm, before = modules[str(call.target)], call.args[0] if call.args else None
         # what moves the norm's input would be lost
-        is_alone = len(before.users) == 1 and _called_once(traced, before, node) and not norm._forward_pre_hooks
-        if isinstance(convolution, nn.Conv2d) and is_alone:
-            _fold(convolution, norm)
-            node.replace_all_uses_with(before)
-            traced.graph.erase_node(node)
-    traced.delete_all_unused_submodules()
-    traced.recompile()
-    return traced
+        if not isinstance(norm, nn.BatchNorm2d) or norm._forward_pre_hooks or not isinstance(before, fx.Node):
+            continue
+        convolution = modules[str(before.target)] if before.op == "call_module" else None
+        if not isinstance(convolution, nn.Conv2d):
+            continue
+        if len(before.users) == times[str(before.target)] == times[str(call.target)] == 1:
+            found.append((convolution, norm))
+    return found
 
 
-class _Tracer(fx.Tracer):
-    """A tracer that sees what hooks do."""
+def _calls(network: nn.Module) -> list[fx.Node]:
+    """The calls of torch's own modules in `network`, in order, as a graph of fx has them; none if they depend on data.
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return not m._forward_hooks and super().is_leaf_module(m, module_qualified_name)
+    `fx.symbolic_trace` would do, but it leads every network of the process through its tracer, those of other threads, too.
+    Here only modules of a copy, with the same tensors, are of classes that put down their calls.
+    """
+    sketch = copy.deepcopy(network, {id(each): each for each in (*network.parameters(), *network.buffers())})
+    tracer = _Tracer(fx.Graph())
+    for name, module in sketch.named_modules():
+        if _is_recorded(module):
+            module.__class__ = _recorded(type(module), name, tracer)
+    try:
+        tracer.graph.output(tracer.create_arg(sketch(tracer.create_proxy("placeholder", "images", (), {}))))
+    except Exception:
+        # networks may do anything with what is no tensor
+        return []
+    return [node for node in tracer.graph.nodes if node.op == "call_module"]
 
 
-def _called_once(traced: fx.GraphModule, *nodes: fx.Node) -> bool:
-    """Whether none of these modules is called anywhere else."""
-    targets = [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    return all(targets.count(node.target) == 1 for node in nodes)
+class _Tracer(fx.proxy.GraphAppendingTracer):
+    """A tracer that takes tensors, such as parameters, for constants: nothing runs its graph."""
+
+    def create_arg(self, a: Any) -> Any:
+        return None if isinstance(a, Tensor) else super().create_arg(a)
+
+
+def _is_recorded(module: nn.Module) -> bool:
+    """Whether `module` is one of torch's, called as it is; what hooks do with its output must be seen."""
+    is_of_torch = type(module).__module__.startswith("torch.nn.") and not isinstance(module, nn.Sequential)
+    return is_of_torch and not module._forward_hooks
+
+
+def _recorded(kind: type[nn.Module], name: str, tracer: _Tracer) -> type[nn.Module]:
+    """A class as `kind` whose call is put down as one of the module `name`."""
+
+    def record(_: nn.Module, *given: Any, **named: Any) -> fx.Proxy:
+        return tracer.create_proxy("call_module", name, given, named)
+
+    return type(kind.__name__, (kind,), {"__call__": record})
 
 
 @torch.no_grad()

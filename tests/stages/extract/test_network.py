@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,16 @@ def test_norms_that_cannot_be_folded_stay(network: nn.Module) -> None:
     assert sum(isinstance(m, nn.BatchNorm2d) for m in folded(network).modules()) == sum(
         isinstance(m, nn.BatchNorm2d) for m in network.modules()
     )
+
+
+def test_threads_that_extract_at_once_have_the_features_of_one() -> None:
+    called = nn.Module.__call__
+    models = [trained_like("mobilenet_v2"), trained_like("resnet10")] * 4
+    expected = [features(model) for model in models[:2]] * 4
+    with ThreadPoolExecutor(4) as threads:
+        for found, one in zip(threads.map(features, models), expected, strict=True):
+            np.testing.assert_array_equal(found, one)
+    assert nn.Module.__call__ is called
 
 
 def test_a_recorded_network_gives_the_features_of_each_batch_and_input_of_another_shape_goes_beside_it() -> None:
