@@ -94,7 +94,9 @@ class OncePerKind:
         """Note how many more there were."""
         for first, *more in self._told.values():
             if more:
-                self._reporter.note(f"{len(more)} more such warnings of other stages: {first.partition(';')[0]}")
+                self._reporter.note(
+                    f"{so_many(len(more), 'more such warning')} of other stages: {first.partition(';')[0]}"
+                )
 
 
 SILENT = Silent()

@@ -15,6 +15,7 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import unread_annotations
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.excluded import is_excluded
+from stages.ingest.formats.folder_levels import camera_and_individual, individuals_in, told_cameras, told_splits
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
@@ -115,6 +116,9 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
             f"{told}, for figures alone unless a merge has `labels='identities'`; `folder_identities=False` if they are none"
         )
         if by_folder is None:
+            below = [path.split("/", 1)[1] if in_splits and "/" in path else path for path in kept]
+            findings.warnings += told_splits([name for name in compress(names, is_kept) if name])
+            findings.warnings += told_cameras(below, _is_no_name, in_splits=in_splits)
             findings.warnings += _told_frames(kept)
     findings.warnings += doubts(list(compress(names, is_kept)), kind="identities")
     if has_minus_one(compress(names, is_kept)):
@@ -203,12 +207,23 @@ def _identity_names(
         kinds = ["view", "camera"] if {name.lower() for name in doubtful} <= SIDES else ["camera"]
         first = "'^[^/]+/([^/]+)/'" if in_splits else "'^([^/]+)/'"
         patterns = ", ".join(f"`{kind}_pattern={first}` if they are {kind}s" for kind in kinds)
+        inner = individuals_in([rest for _, _, rest in kept], _is_no_name)
+        if inner and unread == []:
+            both = camera_and_individual(in_splits=in_splits)
+            such = f"folders in them such as {shown(inner[0])} individuals"
+            tables = f"; if they are cameras, and {such}, give {both} instead{tables}"
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
             f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not "
             f"(and {patterns}){''.join([tables, *(f'; {line}' for line in unread)])}"
         )
     return names
+
+
+def _is_no_name(folder: str) -> bool:
+    """Whether a folder is called as individuals are not, but places, dates, views, splits or what detectors tell apart."""
+    kinds = SIDES | _CLASSES | {"img1", *SPLIT_FOLDERS}
+    return folder.lower() in kinds or any(each.fullmatch(folder) for each in (_PLACES, _DATES_OR_CARDS, _BY_CAMERA))
 
 
 def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:

@@ -339,3 +339,47 @@ def test_pictures_of_systems_are_hidden(tmp_path, folder):
     samples, findings = read_as(tmp_path, "folder")
     assert (samples.path, samples.identity) == (("a/a.jpg", "b/b.jpg"), ("a", "b"))
     assert findings.left_out == {"hidden": 1}
+
+
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_cameras_that_hold_individuals_are_refused_or_told_with_the_patterns_that_take_both(tmp_path, split):
+    skipped = "[^/]+/" if split else ""
+    patterns = {"camera_pattern": f"^{skipped}([^/]+)/", "identity_pattern": f"^{skipped}[^/]+/([^/]+)/"}
+    advice = " ".join(f"`{name}='{pattern}'`" for name, pattern in patterns.items())
+    for first, second in (("cam1", "cam2"), ("north", "south")):
+        source = tmp_path / first
+        touch(source, [f"{split}{camera}/p{n:03}/{camera}{n}.jpg" for camera in (first, second) for n in (1, 2)])
+        if first == "cam1":
+            told = refusal(source, "folder")
+            assert (
+                f"; if they are cameras, and folders in them such as 'p001' individuals, give {advice} instead" in told
+            )
+        else:
+            _, findings = read_as(source, "folder")
+            assert (
+                f"'p001' in 'north', 'south': if these are cameras and those in them individuals, give {advice}"
+                in str(findings.warnings)
+            )
+        samples, findings = read_as(source, "folder", **patterns)
+        assert (len(set(samples.pid)), len(set(samples.camid)), findings.warnings) == (2, 2, [])
+
+
+@pytest.mark.parametrize(
+    "inner",
+    ["{n:04}", "cam{n}", "{side}", "day {n}", "anna{camera}{n}"],
+    ids=["tracks", "cameras", "sides", "days", "own"],
+)
+def test_folders_within_individuals_are_no_individuals(tmp_path, inner):
+    sides = ("left", "right")
+    names = [(who, inner.format(n=n, side=sides[n], camera=who)) for who in ("dado", "zoe") for n in (0, 1)]
+    touch(tmp_path, [f"{who}/{name}/{who}{name}.jpg" for who, name in names])
+    _, findings = read_as(tmp_path, "folder")
+    assert not [told for told in findings.warnings if "called alike" in told]
+
+
+def test_individuals_called_after_splits_are_told(tmp_path):
+    touch(tmp_path, [f"{name}/{name}.jpg" for name in ("id1", "query_tracks", "gallery 2", "trainer", "testa")])
+    _, findings = read_as(tmp_path, "folder")
+    (told,) = findings.warnings
+    assert "though called after splits: 2 ('gallery 2', 'query_tracks'); leave them out with `exclude`" in told
+    assert not read_as(tmp_path, "folder", folder_identities=True)[1].warnings
