@@ -183,13 +183,3 @@ def took_few(camid: Int32Array) -> bool:
     """Whether most samples of known cameras `camid` (n,) are of one that took fewer than `LEAST_IN_CAMERA`."""
     known = camid[camid != UNKNOWN]
     return 2 * int(np.isin(known, cameras_with_enough(known)).sum()) < len(known)
-
-
-def in_encounters(camid: Int32Array, encounter: Int32Array) -> bool:
-    """Whether samples come in sightings or bursts, by their cameras (n,) and encounters (n,; empty if none is known).
-
-    The source says so of half of them or more, or there are several cameras, and they `took_few`.
-    """
-    if len(encounter) and 2 * int((encounter != UNKNOWN).sum()) >= len(encounter):
-        return True
-    return len(np.unique(camid[camid != UNKNOWN])) > 1 and took_few(camid)

@@ -25,8 +25,7 @@ from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
-from stages.samples import LEAST_IN_CAMERA, TRAIN, UNKNOWN, in_encounters
-from stages.typing import Int32Array
+from stages.samples import TRAIN
 
 _SEEN = {"layers": "layers", "parts": "layers and parts of the picture"}
 """What features of these poolings are of, to tell."""
@@ -60,7 +59,7 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
             return Made("would create", "model", INIT_STAGE, None, None, parameters.model_dump(mode="json"))
         weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
         parameters = provider.with_weights(parameters, weights)
-        parameters, told = _with_pooling(parameters, weights, existing, run)
+        parameters, told = _with_pooling(parameters, weights, existing)
     request = Request(
         kind="model",
         stage=INIT_STAGE,
@@ -96,7 +95,7 @@ def _same_but_for_seed(existing: Artifact | None, overrides: Mapping[str, Any]) 
 
 
 def _with_pooling(
-    parameters: InitParameters, weights: WeightsFile | None, existing: Artifact | None, run: RunDirectory
+    parameters: InitParameters, weights: WeightsFile | None, existing: Artifact | None
 ) -> tuple[InitParameters, str]:
     """`parameters` with `AUTO` decided, and what to tell of it.
 
@@ -116,30 +115,7 @@ def _with_pooling(
     pooling = pooling_of_auto(parameters)
     if pooling == "avg":
         return parameters.model_copy(update={"pooling": "avg"}), ""
-    why = _may_share_a_scene(run)
-    if why is not None:
-        told = f", features of the last layer, because {why}; `pooling='{pooling}'` takes several {_SEEN[pooling]}"
-        return parameters.model_copy(update={"pooling": "avg"}), told
     return parameters.model_copy(update={"pooling": pooling}), f", features of several {_SEEN[pooling]}"
-
-
-def _may_share_a_scene(run: RunDirectory) -> str | None:
-    """`why_one_scene` of the run's train samples."""
-    dataset = run.find("dataset")
-    if dataset is None:
-        return None
-    is_train = dataset.read("split") == TRAIN
-    encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else np.empty(0, dtype=np.int32)
-    return why_one_scene(dataset.read("camid")[is_train], encounter)
-
-
-def why_one_scene(camid: Int32Array, encounter: Int32Array) -> str | None:
-    """Why samples may come in encounters (as `in_encounters`), whose light early layers see; None if they seem not to."""
-    if not in_encounters(camid, encounter):
-        return None
-    if in_encounters(np.full_like(camid, UNKNOWN), encounter):
-        return "pictures come in encounters"
-    return f"most pictures are of cameras that took fewer than {LEAST_IN_CAMERA}, which may be encounters"
 
 
 def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> InitParameters:

@@ -125,14 +125,16 @@ def verdict(
     collapse = _collapse(first, last) if is_trained else None
     warnings = [None if helped is not False else _harm(joined), _camera(joined, first, last), collapse]
     told = tuple(text for text in warnings if text is not None)
-    as_guessing = bool({best, last.stage} & set(guessing))
+    # a loss says nothing of features of before it
+    of_before = first.stage < 1 and _has_features_of(first, clustered)
+    guessed = set() if of_before else set(guessing)
     is_untrained_on = clustered.ends_run and clustered.likely_clusters is not None
     is_drawn = is_trained and not is_untrained_on and not _has_features_of(first, clustered)
     trust = _hardly(first, clustered) or _trust(
         clustered,
         has_collapsed=collapse is not None,
-        as_guessing=as_guessing,
-        guessed=bool(guessing),
+        as_guessing=bool({best, last.stage} & guessed),
+        guessed=bool(guessed),
         is_drawn=is_drawn,
     )
     if labelled > MOST_LABELLED:
@@ -218,7 +220,9 @@ def _by_known_identities(
     few += "" if is_taken else f" at stage {stage}, which is not taken"
     if before == after:
         return f" mAP with the known identities stayed at {after}{few}."
-    return f" mAP with the known identities {'rose' if after > before else 'fell'} from {before} to {after}{few}."
+    if after > before:
+        return f" mAP with the known identities rose from {before} to {after}{few}."
+    return f" {'But mAP' if is_taken else 'mAP'} with the known identities fell from {before} to {after}{few}."
 
 
 def _score(measures: Sequence[StageMeasures], rule: str, stage: int) -> float:

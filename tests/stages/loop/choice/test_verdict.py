@@ -107,6 +107,8 @@ def test_clusters_are_not_trusted_beside_warnings_that_nothing_was_learned() -> 
     assert judged([first, replace(last, ends_run=True)], guessing=[0]).trust.startswith("fairly: ")
     assert judged([first, last], guessing=[2]).trust.startswith("little: the loss of training stayed near")
     assert judged([first, replace(last, spread=0.001)]).trust.startswith("little: features have collapsed")
+    # palms: features of before training were taken, of which its loss says nothing
+    assert judged([first, last, replace(first, stage=3, ends_run=True)], guessing=[2]).trust.startswith("well: ")
     # of people features gained at such a loss, so it is not said that nothing was learned
     weak = [replace(each, separation=0.2, cluster_silhouette=0.2) for each in (first, last)]
     assert judged(weak, guessing=[2]).trust.startswith("little: clusters overlap")
@@ -243,7 +245,7 @@ def test_a_difference_within_the_error_of_so_few_samples_cannot_be_told_and_is_n
     assert (found.chosen, found.helped, found.warnings) == (9, None, ())
     assert found.line.startswith(
         "Whether training helped cannot be told without identities: across-cameras 0.163 at stage 9, 0.151 at stage init, a "
-        "difference within the error of 31 samples, about 0.045, and features of stage 9 are taken. mAP "
+        "difference within the error of 31 samples, about 0.045, and features of stage 9 are taken. But mAP "
         "with the known identities fell from 0.385 to 0.376. "
     )
     below = judged([few[0], replace(few[3], across_cameras=0.14)])
@@ -309,7 +311,7 @@ def test_without_cameras_separation_judges_and_identities_that_disagree_are_told
     blind = [replace(measured, across_cameras=NAN, camera_mixing=NAN) for measured in COLLAPSED_INTO_CAMERAS]
     found = judged(blind, mean_average_precision={-1: 0.097, 9: 0.037})
     assert (found.chosen, found.helped) == (9, True)
-    assert "mAP with the known identities fell from 0.097 to 0.037." in found.line
+    assert " But mAP with the known identities fell from 0.097 to 0.037." in found.line
 
 
 def test_features_that_collapse_are_warned_of() -> None:

@@ -18,10 +18,9 @@ from stages.errors import UsageError
 from stages.extract.folding import folded
 from stages.nn.backbones.layers import _in_groups, _numbers_of_parts, _of_parts
 from stages.nn.backbones.register import pooling_of_auto
-from stages.nn.initial_model import initial_model, why_one_scene
+from stages.nn.initial_model import initial_model
 from stages.nn.model.network import ReidModel, build_model
 from stages.runs.run_directory import RunDirectory, model_manifest
-from stages.samples import UNKNOWN, in_encounters
 
 DIM, LAST_BLOCKS = 576, {"layers": {3: 24, 8: 48}, "parts": {1: 16, 3: 24, 8: 48}}
 """MobileNetV3 small: the numbers of its last map, and the last blocks of strides 4, 8 and 16 with their channels."""
@@ -201,26 +200,3 @@ def test_auto_leaves_networks_alone_whose_features_would_be_very_wide() -> None:
     found = [pooling_of_auto(InitParameters(backbone=name, weights="imagenet")) for name in names]
     assert found == ["parts", "parts", "parts", "avg"]
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-@pytest.mark.parametrize(
-    ("camid", "encounter", "expected"),
-    [
-        (np.arange(40) % 2, [], False),
-        (np.arange(40) // 2, [], True),
-        (np.arange(40) // 2, [UNKNOWN] * 40, True),
-        (np.zeros(40), [], False),
-        (np.full(40, UNKNOWN), [], False),
-        (np.arange(40) % 2, [3] * 20 + [UNKNOWN] * 20, True),
-        (np.arange(40) % 2, [3] * 19 + [UNKNOWN] * 21, False),
-    ],
-)
-def test_pictures_come_in_encounters_if_they_are_named_or_cameras_took_few(camid, encounter, expected) -> None:  # type: ignore[no-untyped-def]
-    assert in_encounters(camid.astype(np.int32), np.array(encounter, dtype=np.int32)) is expected
-
-
-def test_cameras_that_took_few_are_not_called_encounters_as_a_fact() -> None:
-    camid, known, none = np.arange(40, dtype=np.int32) // 2, np.full(40, 3, dtype=np.int32), np.empty(0, np.int32)
-    assert "cameras that took fewer than 16, which may be encounters" in str(why_one_scene(camid, none))
-    assert why_one_scene(camid, known) == why_one_scene(camid % 2, known) == "pictures come in encounters"
-    assert why_one_scene(camid % 2, none) is None
