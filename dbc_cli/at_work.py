@@ -7,12 +7,13 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbc_cli.console import RichReporter
+from stages.errors import DbcError
 from stages.output_files import try_lock
 from stages.processes import is_leader
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 AT_WORK = ".at-work"
 """The file in a run that commands lock together while they work, each with a line about itself. It may stay behind."""
-_MOST_BYTES = 4096
+_MOST_BYTES = 1 << 16
+_UNKNOWN = "one that cannot be named"
 _PROCESS = re.compile(r"\(process (?P<number>[0-9]{1,9}) on (?P<machine>.*), since [^,]*\)$")
 
 
@@ -40,16 +42,53 @@ def at_work(given: Given) -> Iterator[None]:
         return
     lock, other = _join(given.run / AT_WORK, _about(given.arguments))
     if other is not None:
-        who = f": {other}" if other else ""
         RichReporter().warn(
-            f"another command is at work on {given.run}{who}; each takes the newest that both make, so wait for it, or give "
-            "each a --run of its own"
+            f"another command is at work on {given.run}: {other}; each takes the newest that both make, so wait for it, or "
+            "give each a --run of its own"
         )
     try:
         yield
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def other_at_work(run: Path) -> str | None:
+    """The command at work on `run`, None if there is none, or if that cannot be known."""
+    with suppress(OSError):
+        lock = os.open(run / AT_WORK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            return None if try_lock(lock) else _told(lock) or _UNKNOWN
+        finally:
+            os.close(lock)
+    return None
+
+
+@contextmanager
+def alone_at_work(given: Given, *, needed: str) -> Iterator[None]:
+    """Keep commands that begin on the run waiting meanwhile; DbcError, which says what it is `needed` for, beside another."""
+    try:
+        lock = os.open(given.run / AT_WORK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError:
+        yield
+        return
+    try:
+        is_alone = True
+        with suppress(OSError):
+            is_alone = try_lock(lock)
+        if not is_alone:
+            raise DbcError(
+                f"{given.run}: another command is at work on it: {_told(lock) or _UNKNOWN}; {needed}, so run this again when "
+                "that has ended"
+            )
+        with suppress(OSError):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{_about(given.arguments)}\n".encode(errors="replace"), 0)
+        yield
+        with suppress(OSError):
+            os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)
 
 
 def _join(file: Path, line: str) -> tuple[int | None, str | None]:
@@ -60,16 +99,25 @@ def _join(file: Path, line: str) -> tuple[int | None, str | None]:
         return None, None
     try:
         is_alone = try_lock(lock)
-        told = os.pread(lock, _MOST_BYTES, 0).decode(errors="replace").strip()
+        if not is_alone and not try_lock(lock, fcntl.LOCK_SH):
+            if alone := _told(lock):
+                RichReporter().note(f"waiting for {alone}")
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        told = _told(lock)
         if is_alone:
             os.ftruncate(lock, 0)
         os.pwrite(lock, f"{line}\n".encode(errors="replace"), os.fstat(lock).st_size)
-        try_lock(lock, fcntl.LOCK_SH)
+        fcntl.flock(lock, fcntl.LOCK_SH)
     except OSError:
         os.close(lock)
         return None, None
-    others = filter(_may_work, reversed(told.splitlines()))
-    return lock, None if is_alone else next(others, "")
+    return lock, None if is_alone else told
+
+
+def _told(lock: int) -> str | None:
+    """What the last one that may be at work wrote of itself; None if nobody did."""
+    lines = os.pread(lock, _MOST_BYTES, 0).decode(errors="replace").splitlines()
+    return next(filter(_may_work, reversed(lines)), None)
 
 
 def _may_work(line: str) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dbc_cli.at_work import alone_at_work, other_at_work
 from dbc_cli.command import Given, command
-from dbc_cli.console import borderless_table, print_json, print_table, print_text
+from dbc_cli.console import borderless_table, print_table, print_text
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
+from stages.errors import DbcError
 from stages.reporting import so_many
 
+_NEEDED = "what it works with may be among what goes"
 DELETE = (Flag("delete", bool, "Remove them, for good."),)
 
 
@@ -20,8 +23,21 @@ def gc(given: Given) -> None:
 
     Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from. Whitenings
     kept beside features go, too: a command that needs one fits it again, in a second or two. So do calibrations of dbc assign,
-    which learns one again in a minute or two.
+    which learns one again in a minute or two. Beside a command at work on the run, --delete removes nothing.
     """
+    if given.flag("delete"):
+        with alone_at_work(given, needed=_NEEDED):
+            _gc(given)
+        return
+    other = other_at_work(given.run)
+    if other is not None:
+        given.reporter.warn(
+            f"another command is at work on {given.run}: {other}; {_NEEDED}, so --delete has to wait for it"
+        )
+    _gc(given)
+
+
+def _gc(given: Given) -> None:
     from stages.runs.unreferenced import (
         bytes_in,
         bytes_of_earlier_datasets,
@@ -31,9 +47,13 @@ def gc(given: Given) -> None:
         remove,
         remove_leftovers,
         unreferenced,
+        written_now,
     )
 
     run, is_deleted = given.run_directory, given.flag("delete")
+    written = written_now(run) if is_deleted else None
+    if written is not None:
+        raise DbcError(f"{written}: something is being written there; {_NEEDED}, so run this again when it is done")
     rows: list[dict[str, Any]] = []
     kept = {
         "whitenings": bytes_in(kept_whitenings(run.root)),
@@ -52,7 +72,7 @@ def gc(given: Given) -> None:
     n_bytes = sum(row["bytes"] for row in rows)
     if given.flag("json"):
         others = {"bytes_of_earlier_datasets": earlier, **{f"bytes_of_{name}": n for name, n in kept.items()}}
-        print_json(
+        given.print_json(
             {"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows, **others}
         )
         return

@@ -128,6 +128,7 @@ SOURCE = positional(Path, "SOURCE", "Folder or table of images; leave it out to 
     tables=("ingest",),
     source=SOURCE,
     makes_run=True,
+    works=True,
 )
 def ingest(given: Given, source: Path | None) -> None:
     """Decode every image once and store the dataset, in an order shuffled by the seed.

@@ -171,9 +171,11 @@ class RunDirectory:
             if artifact.manifest.id == parent.id:
                 return artifact
         stage = _stage_of(path.parent.parent.name)
+        anew = "; or have `dbc run` make what follows anew, and `dbc gc --delete` remove what is left"
         raise DbcError(
-            f"{path}: the {parent.kind} {parent.id[:12]} that a later artifact was made from is missing; "
-            f"restore it or make it again with: {made_by(parent.kind, 0 if stage is None else stage)} --force"
+            f"{path}: the {parent.kind} {parent.id[:12]} that a later artifact was made from is missing; restore it or make "
+            f"it again, with the options that it was made with: {made_by(parent.kind, 0 if stage is None else stage)}"
+            f"{'' if parent.kind == 'dataset' else anew}"
         )
 
     def as_parent(self, artifact: Artifact) -> Parent:

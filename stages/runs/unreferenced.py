@@ -14,7 +14,7 @@ from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import TEMPORARY_PREFIX, Artifact
 from stages.runs.store.checkpoint import kept, remove_kept
-from stages.runs.store.temporary import remove_stale, writing
+from stages.runs.store.temporary import is_written_in, remove_stale, writing
 
 WHITENING = "whitening"
 """What is kept beside features says that it holds this."""
@@ -113,6 +113,13 @@ def remove(artifact: Artifact) -> None:
         except FileNotFoundError as error:
             raise DbcError(f"{artifact.path} is gone; run the command again") from error
         shutil.rmtree(doomed)
+
+
+def written_now(run: RunDirectory) -> Path | None:
+    """A folder of `run` in which an artifact is being written, by whatever program; None if there is none."""
+    folders = sorted({path.parent for path in run.root.glob(f"*/{TEMPORARY_PREFIX}*")})
+    folders += sorted({path.parent for path in run.root.glob(f"stage-*/*/{TEMPORARY_PREFIX}*")})
+    return next((folder for folder in folders if is_written_in(folder)), None)
 
 
 def remove_leftovers(run: RunDirectory) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dbc_cli.at_work import AT_WORK, at_work
+from dbc_cli.at_work import AT_WORK, alone_at_work, at_work
 from dbc_cli.command import Given
 from dbc_cli.pointer import POINTER, remembered_run
+from stages.runs.store import temporary_directory
 from tests.cli.conftest import Dbc
 
 
@@ -34,6 +36,41 @@ def test_a_second_command_names_the_first_and_goes_on(tmp_path: Path, capsys: py
     with at_work(given(tmp_path, "merge")):
         assert capsys.readouterr().err == ""
     assert (tmp_path / AT_WORK).read_text().startswith("dbc merge (process ")
+
+
+def test_what_a_command_at_work_may_use_is_not_removed(dbc: Dbc, run: Path) -> None:
+    for lambda_ in ("0.1", "5"):
+        assert dbc("merge", "--run", run, "--merge-percent", "0.25", "--lambda", lambda_).status == 0
+    first, delete = run / "stage-01/clusters/v1.zarr", ("gc", "--delete", "--run", run)
+    with at_work(given(run, "train", "--seed", "1")):
+        refused = dbc(*delete)
+        assert f"{run}: another command is at work on it: dbc train --seed 1 (process " in refused.line
+        assert refused.status == 1
+        assert "another command is at work" in dbc("gc", "--run", run, "--json").json["notes"][0]
+        assert "another command is at work" in dbc("ingest", "--run", run, "--identities", "2").err
+    # a program that uses the package
+    with temporary_directory(run / "stage-01/model"):
+        refused = dbc(*delete)
+        assert (refused.status, f"{run}/stage-01/model: something is being written there" in refused.line) == (1, True)
+    assert first.is_dir()
+    assert dbc(*delete).status == 0
+    assert not first.exists()
+
+
+def test_commands_that_begin_meanwhile_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def begin() -> str:
+        with at_work(given(tmp_path, "merge")):
+            return (tmp_path / AT_WORK).read_text()
+
+    with ThreadPoolExecutor(1) as thread:
+        with alone_at_work(given(tmp_path, "gc", "--delete"), needed="x"):
+            began = thread.submit(begin)
+            with pytest.raises(TimeoutError):
+                began.result(timeout=0.2)
+        assert began.result().startswith("dbc merge (")
+    told = capsys.readouterr().err
+    assert told.startswith("waiting for dbc gc --delete (process ")
+    assert "warning" not in told
 
 
 def test_a_process_that_is_gone_is_not_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,4 +70,6 @@ def test_what_an_artifact_was_made_from_is_missed(dbc: Dbc, run: Path, tmp_path:
     assert ran.status == 1
     assert ran.json["verified"]["damaged"] == 1
     assert "the dataset" in ran.line
-    assert "is missing; restore it" in ran.line
+    assert ran.line.endswith(
+        "is missing; restore it or make it again, with the options that it was made with: dbc ingest SOURCE"
+    )

@@ -308,6 +308,8 @@ def _reading(artifact: Artifact, name: str) -> Iterator[None]:
 
 
 def _unreadable(artifact: Artifact, name: str, reason: str) -> DamagedError:
+    if not artifact.path.exists():
+        return DamagedError(f"{artifact.path} was removed while it was read; run the command again")
     again = shlex.join(artifact.manifest.command) or "its command"
     return DamagedError(
         f"{artifact.path}: array '{name}' cannot be read ({reason}); remove this directory and run again: {again}"

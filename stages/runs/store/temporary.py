@@ -61,6 +61,23 @@ def rename_new(path: Path, target: Path) -> bool:
 def remove_stale(directory: Path) -> int:
     """Remove the temporary directories in `directory` whose writers are gone; the number removed."""
     removed = 0
+    for path, is_stale in _temporary(directory):
+        if is_stale:
+            shutil.rmtree(path, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def is_written_in(directory: Path) -> bool:
+    """Whether a temporary directory in `directory` has a writer."""
+    return any(not is_stale for _, is_stale in _temporary(directory))
+
+
+def _temporary(directory: Path) -> Iterator[tuple[Path, bool]]:
+    """The temporary directories in `directory` and whether their writers are gone, which keeps its lock meanwhile.
+
+    Those of file systems without locks are left out.
+    """
     for path in entries(directory):
         if not path.name.startswith(TEMPORARY_PREFIX):
             continue
@@ -68,12 +85,11 @@ def remove_stale(directory: Path) -> int:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
-        with suppress(OSError):
-            if try_lock(lock):
-                shutil.rmtree(path, ignore_errors=True)
-                removed += 1
-        os.close(lock)
-    return removed
+        try:
+            with suppress(OSError):
+                yield path, try_lock(lock)
+        finally:
+            os.close(lock)
 
 
 def remove_if_empty(directory: Path) -> None:
