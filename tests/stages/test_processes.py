@@ -76,7 +76,7 @@ def test_one_visible_gpu_for_each_process_is_fine_if_no_two_are_the_same(
     machine.setattr(processes, "together", lambda: Slurm(list(uuids)))
     processes._each_has_its_own.cache_clear()
     if refused:
-        with pytest.raises(UsageError, match="3 processes on this machine with 1 GPUs"):
+        with pytest.raises(UsageError, match="3 processes on this machine with 1 GPU,"):
             own_device("auto")
     else:
         assert [own_device(device) for device in ("auto", "cuda", "cuda:0")] == ["cuda:0"] * 3
