@@ -66,12 +66,12 @@ def _readable(told: Callable[[RunDirectory], T], run: RunDirectory) -> T | None:
 def _next(run: RunDirectory) -> str:
     """The command that comes next; after the last stage of the schedule, or what ends a run, it looks at what was found."""
     from stages.runs.ending import ending_stage
-    from stages.runs.lineage import with_clusters
+    from stages.runs.lineage import are_assigned, with_clusters
     from stages.runs.next_stage import newest_trained, next_command
     from stages.runs.run_directory import clusters_manifest
 
     if with_clusters(run) is not run:
-        return "dbc export clusters" if run.stages("assignments") else "dbc assign"
+        return "dbc export clusters" if are_assigned(run) else "dbc assign"
     told, stage = next_command(run), newest_trained(run)
     if told.startswith(("dbc merge", "dbc train")) and ending_stage(run) is not None:
         return "dbc export clusters"

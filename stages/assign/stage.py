@@ -32,6 +32,7 @@ from stages.runs.lineage import (
     dataset_of,
     features_and_dataset,
     made_from,
+    newest_assignments,
     parent_of,
     with_clusters,
 )
@@ -278,8 +279,5 @@ def assignments_of(run: RunDirectory, clusters: Artifact) -> Artifact | None:
 
 def assigned_stage(run: RunDirectory) -> int | None:
     """The stage whose clusters the newest samples were last assigned to; None if they were not, or are in clusters."""
-    if run.stages("clusters"):
-        return None
-    found = [run.require("assignments", stage) for stage in run.stages("assignments")]
-    newest = max(found, key=lambda each: each.manifest.created, default=None)
+    newest = None if run.stages("clusters") else newest_assignments(run)
     return None if newest is None else assignments_manifest(newest).summary.stage

@@ -12,6 +12,7 @@ from stages.reporting import Reporter
 from stages.runs.descent import older_chain
 from stages.runs.run_directory import (
     RunDirectory,
+    assignments_manifest,
     clusters_manifest,
     dataset_manifest,
     features_manifest,
@@ -180,6 +181,22 @@ def with_clusters(run: RunDirectory, tell: Callable[[str], None] | None = None) 
     return run
 
 
+def newest_assignments(run: RunDirectory) -> Artifact | None:
+    """The assignments of the run's newest samples that were made last, of any stage; None if there are none."""
+    found = [run.require("assignments", stage) for stage in run.stages("assignments")]
+    return max(found, key=lambda each: each.manifest.created, default=None)
+
+
+def are_assigned(run: RunDirectory) -> bool:
+    """Whether the run's newest samples were last assigned to the clusters that commands take of that stage now."""
+    assigned = newest_assignments(run)
+    to = None if assigned is None else parent_of(assigned, "clusters")
+    if assigned is None or to is None:
+        return False
+    clusters = with_clusters(run).find("clusters", assignments_manifest(assigned).summary.stage)
+    return clusters is not None and clusters.manifest.id == to.id
+
+
 def told_left_out(run: RunDirectory, dataset: Artifact) -> str | None:
     """A line about train samples of the run's dataset that are not in `dataset`, which clusters are of; None for none."""
     newest = run.require("dataset")
@@ -187,6 +204,6 @@ def told_left_out(run: RunDirectory, dataset: Artifact) -> str | None:
     if n_added <= 0:
         return None
     what = f"{samples_are(newest)} that were added after these clusters were made are left out here: {n_added}"
-    if not run.stages("assignments"):
+    if not are_assigned(run):
         return f"{what}; dbc assign gives them a cluster, dbc run or dbc merge --n-clusters auto takes them in"
     return f"{what}; dbc export clusters lists them as assigned, dbc run or dbc merge --n-clusters auto takes them in"

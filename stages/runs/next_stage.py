@@ -90,6 +90,6 @@ def next_command(run: RunDirectory) -> str:
     waiting = _waiting(run)
     if waiting:
         return f"dbc train --stage {waiting[0]}"
-    if trained not in run.stages("features"):
+    if trained not in stages_now(run, "features"):
         return "dbc extract"
     return "dbc train --stage 0" if trained == INIT_STAGE else "dbc merge"

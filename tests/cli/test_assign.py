@@ -105,6 +105,12 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     assert "left out here" not in folders.err
     assert dbc("status", "--verify", "--run", merged).status == 0
     assert dbc("status", "--run", merged, "--json").json["next"] == "dbc export clusters"
+    # nothing was assigned to other clusters of that stage, until the first are taken again
+    anew = ["merge", "--run", merged, "--dataset", "v1", "--stage", "1", "--whiten", "0"]
+    for words, then in ((["--n-clusters", "4"], "dbc assign"), (["--merge-percent", "0.75"], "dbc export clusters")):
+        assert dbc(*anew, *words).status == 0
+        assert dbc("status", "--run", merged, "--json").json["next"] == then
+        assert f"; {then}" in " ".join(dbc("count", "--run", merged, "--json").json["notes"])
     # the next night, and once more
     night = ["assign", draw(tmp_path / "night", COLOURS[:1], 1, seed=5), "--run", merged, "--json"]
     second = dbc(*night, "--csv", "night.csv").json
