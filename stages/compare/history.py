@@ -51,8 +51,8 @@ def evaluated_otherwise(shown: Sequence[MetricsManifest]) -> str | None:
 
 
 def not_measured(run: RunDirectory, shown: Sequence[MetricsManifest]) -> str | None:
-    """A note on stages that have features and are not among the metrics `shown`, so that no curve has them; else None."""
-    there = {*run.stages("metrics"), *(each.summary.stage for each in shown)}
+    """A note on stages that have features of now, and no figures of these, so that no curve has them; else None."""
+    there = {*stages_now(run, "metrics"), *(each.summary.stage for each in shown)}
     left_out = [stage for stage in stages_now(run, "features") if stage not in there]
     if not left_out:
         return None

@@ -13,7 +13,9 @@ from stages.arrays.device_memory import stage_memory
 from stages.features.mirror_images import mirrored
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_agreement import WEIGHTS, found_initial, new_initial, require_agreement, tell_of_another_seed
+from stages.reporting import Keeping
 from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.descent import older_chain
 from stages.runs.lineage import made_from, parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import newest_trained, require_call
@@ -41,7 +43,7 @@ def extract(
     if device != "auto":
         # one that is not there is refused, whatever is up to date
         resolve_torch_device(device)
-    dataset = run.require("dataset")
+    dataset, warned = run.require("dataset"), Keeping(context.reporter)
     stage = newest_trained(run) if stage is None else stage
     if stage == INIT_STAGE:
         made = found_initial(run, initial) or new_initial(run, initial, context)
@@ -51,6 +53,8 @@ def extract(
     else:
         model = run.require("model", stage)
         require_agreement(model, initial)
+        if told := older_chain(run, model):
+            warned.warn(told)
     tell_of_another_seed(model, initial.get("seed", model_manifest(model).initial.seed), context.reporter)
     is_flipped = mirrored(parameters.flip, dataset)
     if parameters.flip == "auto" and not is_flipped and stage == INIT_STAGE:
@@ -59,7 +63,12 @@ def extract(
         )
     parameters = parameters.model_copy(update={"flip": is_flipped})
     request = Request(
-        kind="features", stage=stage, manifest=FeaturesManifest, parameters=parameters, parents=(dataset, model)
+        kind="features",
+        stage=stage,
+        manifest=FeaturesManifest,
+        parameters=parameters,
+        parents=(dataset, model),
+        notes=tuple(warned.warned),
     )
 
     @stage_memory("lower `batch_size`, or give `amp=True`")

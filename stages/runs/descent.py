@@ -61,9 +61,10 @@ def metrics_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
     """As `clusters_now`, of metrics."""
     found, own = run.stages("metrics"), stages_now(run, "metrics")
     others = [stage for stage in found if stage not in own]
-    if own and others:
+    if others:
+        left_out = ", and are left out" if own else ""
         reporter.warn(
-            f"the figures of {named_stages(others)} are of other models or features than the run has now, and are left out; "
+            f"the figures of {named_stages(others)} are of other models or features than the run has now{left_out}; "
             "`dbc run` makes all anew"
         )
     return own or found
@@ -88,9 +89,12 @@ def _told_of(descent: _Descent, artifact: Artifact) -> str | None:
     if newest is None or (own, of, kind) == ("features", stage, "model"):
         return None
     what, after = "another model" if kind == "model" else f"other {kind}", stage_label(stage)
+    follow, then = "follow", f"the stages after {after} are to be made anew"
+    if own == "model":
+        follow, then = "follows", f"dbc train --stage {of} makes that of these" if stage == of else then
     return (
-        f"the {own} of stage {stage_label(of)} (v{artifact.version}) follow from {what} of stage {after} than "
-        f"v{newest.version}; the stages after {after} are to be made anew"
+        f"the {own} of stage {stage_label(of)} (v{artifact.version}) {follow} from {what} of stage {after} than "
+        f"v{newest.version}; {then}"
     )
 
 

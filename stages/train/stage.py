@@ -19,6 +19,7 @@ from stages.nn.initial_agreement import found_initial, new_initial, require_agre
 from stages.processes import is_leader
 from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.descent import older_chain
 from stages.runs.lineage import made_from, parent_of, require_same_dataset, tell_of_another_model
 from stages.runs.making import Computed, Made, Request, make_artifact, request_key
 from stages.runs.next_stage import next_train, numbered, require_call
@@ -63,7 +64,6 @@ def train(
     clusters, warned = run.require("clusters", stage) if stage > 0 else None, Keeping(context.reporter)
     if clusters is not None:
         require_same_dataset(clusters, dataset)
-        _tell_of_other_features(run, clusters, warned)
     told = make_constraints(run, dataset, constraints or AskedConstraints(), context=context) if stage == 0 else None
     if told is not None and told.artifact is None:
         return told
@@ -74,6 +74,7 @@ def train(
         return before
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact, n_joined)
     _try_freezing(before, parameters, context)
+    _tell_of_older(run, clusters, before.artifact, warned)
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     _tell_of_late(overrides, parameters, context.reporter)
     if before.stage == INIT_STAGE:
@@ -142,11 +143,13 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
     return outcome
 
 
-def _tell_of_other_features(run: RunDirectory, clusters: Artifact, reporter: Reporter) -> None:
-    """Warn if clusters, unless they are asked for, were merged by features of another model than training goes on from."""
-    parent = parent_of(clusters, "features")
-    if parent is not None and "clusters" not in run.pinned:
-        tell_of_another_model(run, run.resolve(parent), reporter)
+def _tell_of_older(run: RunDirectory, clusters: Artifact | None, before: Artifact, warned: Keeping) -> None:
+    """Warn if clusters or the model `before` are of an older chain, unless the clusters are asked for."""
+    parent = None if clusters is None or "clusters" in run.pinned else parent_of(clusters, "features")
+    if parent is not None:
+        tell_of_another_model(run, run.resolve(parent), warned)
+    if not warned.warned and (told := older_chain(run, clusters, before)):
+        warned.warn(told)
 
 
 def _try_freezing(before: Made, parameters: TrainParameters, context: Context) -> None:

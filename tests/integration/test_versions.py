@@ -124,6 +124,20 @@ def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path:
     assert [each.summary.stage for each in evaluations(run, reporter)] == [-1, 0]
     assert [stage for stage, metrics in metrics_by_stage(run, {}).items() if metrics] == [-1, 0]
     assert reporter.warned[0].startswith("the figures of stage 1 are of other models or features than the run has now")
+    assert next_command(run) == "dbc extract"
+    # a stage that is asked for is made of an older chain, and that is told
+    extract(run, stage=0, parameters=ExtractParameters(batch_size=3), initial={}, context=Context(device="cpu"))
+    dry = Context(device="cpu", dry_run=True)
+    told = "from other features of stage 0 than v2; the stages after 0 are to be made anew"
+    made = extract(run, stage=1, parameters=ExtractParameters(batch_size=3), initial={}, context=dry)
+    assert made.notes == (f"the model of stage 1 (v2) follows {told}",)
+    made = train(run, stage=1, overrides={"epochs": 1, "batch_size": 8}, initial={}, context=dry)
+    assert made.notes[:1] == (f"the clusters of stage 1 (v2) follow {told}",)
+    # figures of an older chain alone
+    rmtree(run.directory("metrics", -1))
+    rmtree(run.directory("metrics", 0))
+    assert [each.summary.stage for each in evaluations(run, reporter)] == [1]
+    assert reporter.warned[1] == reporter.warned[0].replace(", and are left out", "")
     # figures are shown without clusters that are gone
     shown = [metrics_manifest(outcome.artifact)]
     rmtree(run.require("clusters", 1).path)
