@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,8 +37,8 @@ def _foldable(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     times = Counter(str(call.target) for call in calls)
     for call in calls:
         norm, before = modules[str(call.target)], call.args[0] if call.args else None
-        # what moves the norm's input would be lost
-        if not isinstance(norm, nn.BatchNorm2d) or norm._forward_pre_hooks or not isinstance(before, fx.Node):
+        # what hooks do with its input or output would be lost
+        if not isinstance(norm, nn.BatchNorm2d) or _has_hooks(norm) or not isinstance(before, fx.Node):
             continue
         convolution = modules[str(before.target)] if before.op == "call_module" else None
         if not isinstance(convolution, nn.Conv2d):
@@ -51,12 +52,15 @@ def _calls(network: nn.Module) -> list[fx.Node]:
     """The calls of torch's own modules in `network`, in order, as a graph of fx has them; none if they depend on data.
 
     `fx.symbolic_trace` would do, but it leads every network of the process through its tracer, those of other threads, too.
-    Here only modules of a copy, with the same tensors, are of classes that put down their calls.
+    Here only modules of a copy, with the same tensors, are of classes that put down their calls; hooks are taken to read the
+    output that they are given.
     """
     sketch = copy.deepcopy(network, {id(each): each for each in (*network.parameters(), *network.buffers())})
     tracer = _Tracer(fx.Graph())
     for name, module in sketch.named_modules():
-        if _is_recorded(module):
+        hooked = module._forward_hooks
+        hooked.update(dict.fromkeys(hooked, partial(_put_down_hook, tracer)))
+        if type(module).__module__.startswith("torch.nn.") and not isinstance(module, nn.Sequential):
             module.__class__ = _recorded(type(module), name, tracer)
     try:
         tracer.graph.output(tracer.create_arg(sketch(tracer.create_proxy("placeholder", "images", (), {}))))
@@ -73,17 +77,23 @@ class _Tracer(fx.proxy.GraphAppendingTracer):
         return None if isinstance(a, Tensor) else super().create_arg(a)
 
 
-def _is_recorded(module: nn.Module) -> bool:
-    """Whether `module` is one of torch's, called as it is; what hooks do with its output must be seen."""
-    is_of_torch = type(module).__module__.startswith("torch.nn.") and not isinstance(module, nn.Sequential)
-    return is_of_torch and not module._forward_hooks
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _put_down_hook(tracer: _Tracer, _module: nn.Module, *given: Any) -> None:
+    """Put down that a hook reads the output, the last of what it is `given`."""
+    tracer.create_proxy("call_function", print, given[-1:], {})
 
 
 def _recorded(kind: type[nn.Module], name: str, tracer: _Tracer) -> type[nn.Module]:
     """A class as `kind` whose call is put down as one of the module `name`."""
 
-    def record(_: nn.Module, *given: Any, **named: Any) -> fx.Proxy:
-        return tracer.create_proxy("call_module", name, given, named)
+    def record(module: nn.Module, *given: Any, **named: Any) -> fx.Proxy:
+        output = tracer.create_proxy("call_module", name, given, named)
+        for hook in module._forward_hooks.values():
+            hook(module, output)
+        return output
 
     return type(kind.__name__, (kind,), {"__call__": record})
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from schemas.choices import Pooling
 from schemas.parameters import InitParameters
 from stages.extract.folding import folded
 from stages.extract.network import RecordedForward, inference_network
@@ -21,9 +22,9 @@ CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
 
 
-def trained_like(backbone: str) -> ReidModel:
+def trained_like(backbone: str, pooling: Pooling = "avg") -> ReidModel:
     """A model whose batch norms hold statistics and weights of their own."""
-    model = build_model(InitParameters(backbone=backbone, embedding_dim=8, seed=1))
+    model = build_model(InitParameters(backbone=backbone, pooling=pooling, embedding_dim=8, seed=1))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         model.train()(torch.rand(8, 3, 32, 32, generator=generator))
@@ -48,9 +49,18 @@ def own(model: ReidModel) -> np.ndarray:
         return model(normalize(as_pixels(torch.from_numpy(IMAGES))))[0].numpy()
 
 
-@pytest.mark.parametrize("backbone", ["resnet10", "mobilenet_v2", "convnext_tiny"])
-def test_features_are_the_models_own_without_a_batch_norm_left(backbone: str) -> None:
-    model = trained_like(backbone)
+@pytest.mark.parametrize(
+    ("backbone", "pooling"),
+    [
+        ("resnet10", "avg"),
+        ("resnet10", "layers"),
+        ("mobilenet_v2", "avg"),
+        ("mobilenet_v2", "parts"),
+        ("convnext_tiny", "avg"),
+    ],
+)
+def test_features_are_the_models_own_without_a_batch_norm_left(backbone: str, pooling: Pooling) -> None:
+    model = trained_like(backbone, pooling)
     before = model_arrays(model)
     np.testing.assert_allclose(features(model), own(model), atol=1e-5)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded(model.backbone).modules())
@@ -96,6 +106,30 @@ class Branching(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.norm(self.convolution(pixels)) if pixels.sum() > 0 else pixels
+
+
+class Hooked(nn.Sequential):
+    """Convolutions and norms whose outputs hooks read, or change, and one pair that none does."""
+
+    def __init__(self) -> None:
+        pairs = [(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)) for _ in range(4)]
+        super().__init__(*(module for pair in pairs for module in pair))
+        pairs[0][0].register_forward_hook(lambda _module, _given, found: found + 1)
+        pairs[1][1].register_forward_hook(lambda _module, _given, found: found + 1)
+        pairs[2][1].register_forward_pre_hook(lambda _module, given: (given[0] + 1,))
+
+
+def test_what_hooks_read_is_kept_and_what_none_reads_is_folded() -> None:
+    pixels, network = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0)), Hooked()
+    with torch.no_grad():
+        network.train()(pixels)
+        torch.testing.assert_close(folded(network)(pixels), network.eval()(pixels))
+    assert [isinstance(module, nn.BatchNorm2d) for module in [*folded(network).children()][1::2]] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("network", [Shared(), Branching()])
