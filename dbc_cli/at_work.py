@@ -67,6 +67,10 @@ def other_at_work(run: Path) -> str | None:
 @contextmanager
 def alone_at_work(given: Given, *, needed: str) -> Iterator[None]:
     """Keep commands that begin on the run waiting meanwhile; DbcError, which says what it is `needed` for, beside another."""
+    # nothing is written into a folder that is no run
+    if not (given.run / "dataset").is_dir():
+        yield
+        return
     try:
         lock = os.open(given.run / AT_WORK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError:

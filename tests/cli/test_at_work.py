@@ -57,6 +57,11 @@ def test_what_a_command_at_work_may_use_is_not_removed(dbc: Dbc, run: Path) -> N
     assert not first.exists()
 
 
+def test_nothing_is_written_into_a_folder_that_is_no_run(dbc: Dbc, tmp_path: Path) -> None:
+    assert dbc("gc", "--delete", "--run", tmp_path).status == 0
+    assert not (tmp_path / AT_WORK).exists()
+
+
 def test_commands_that_begin_meanwhile_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def begin() -> str:
         with at_work(given(tmp_path, "merge")):
