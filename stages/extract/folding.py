@@ -41,11 +41,16 @@ def _foldable(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         if not isinstance(norm, nn.BatchNorm2d) or _has_hooks(norm) or not isinstance(before, fx.Node):
             continue
         convolution = modules[str(before.target)] if before.op == "call_module" else None
-        if not isinstance(convolution, nn.Conv2d):
+        if not isinstance(convolution, nn.Conv2d) or not _are_stored(convolution, norm):
             continue
         if len(before.users) == times[str(before.target)] == times[str(call.target)] == 1:
             found.append((convolution, norm))
     return found
+
+
+def _are_stored(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
+    """Whether weights and statistics are stored, not computed at every call, as spectral norm does."""
+    return convolution._parameters.get("weight") is not None and norm.running_mean is not None
 
 
 def _calls(network: nn.Module) -> list[fx.Node]:

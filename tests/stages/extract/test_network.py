@@ -108,6 +108,16 @@ class Branching(nn.Module):
         return self.norm(self.convolution(pixels)) if pixels.sum() > 0 else pixels
 
 
+class Computed(nn.Sequential):
+    """Convolutions whose weights are computed at every call, and a norm that stores no statistics."""
+
+    def __init__(self) -> None:
+        with_hook = nn.utils.spectral_norm(nn.Conv2d(3, 3, 1))
+        with_property = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 1))
+        without = nn.BatchNorm2d(3, track_running_stats=False)
+        super().__init__(with_hook, nn.BatchNorm2d(3), with_property, nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), without)
+
+
 class Hooked(nn.Sequential):
     """Convolutions and norms whose outputs hooks read, or change, and one pair that none does."""
 
@@ -132,7 +142,7 @@ def test_what_hooks_read_is_kept_and_what_none_reads_is_folded() -> None:
     ]
 
 
-@pytest.mark.parametrize("network", [Shared(), Branching()])
+@pytest.mark.parametrize("network", [Shared(), Branching(), Computed()])
 def test_norms_that_cannot_be_folded_stay(network: nn.Module) -> None:
     pixels = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
