@@ -19,6 +19,7 @@ from stages.features.centring import centred_by_camera, centring_bytes, require_
 from stages.features.kept_neighbours import kept_look
 from stages.features.kept_whitening import content_of, whitening_of
 from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
+from stages.processes import n_processes_here
 from stages.runs.run_directory import compared_cameras
 from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
@@ -27,7 +28,7 @@ from stages.typing import BoolArray, Float32Array, Int32Array
 
 _FLOAT64 = 8
 SHARE_IN_MEMORY = 0.125
-"""Of the limit of memory: what whitenings and whitened rows that stay there take at most."""
+"""Of the limit of memory: what whitenings and whitened rows that stay there take at most, in all processes of a machine."""
 
 _newest: dict[tuple[str, bytes, float, str], ByCamera] = {}
 
@@ -102,7 +103,7 @@ def found_by_camera(
             require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
             fit = partial(_kept_whitening, features, ridge, device)
         by_camera = ByCamera(rows, camid, fit, kept_look(features, camid, shape=rows.shape, ridge=ridge))
-        if by_camera.most_bytes <= SHARE_IN_MEMORY * limit_of(memory_limit, rows):
+        if by_camera.most_bytes * n_processes_here() <= SHARE_IN_MEMORY * limit_of(memory_limit, rows):
             _newest[name] = by_camera
     return by_camera.find(metric=metric, for_new=for_new)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.arrays.backend import Backend
-from stages.features import kept_whitening
+from stages.features import kept_whitening, prepared
 from stages.features.kept_whitening import whitening_of
 from stages.runs.store.checkpoint import keep, read_checkpoint
 from stages.runs.unreferenced import bytes_in, kept_whitenings, remove_whitenings
@@ -104,6 +104,16 @@ def test_features_that_are_handed_on_are_not_fitted_again_while_there_is_room_in
     assert len(kept_whitening._newest) == 2
     whitening_of(features_at(tmp_path, "c", pooled="y"), rows()[:6], ridge=1.0)
     assert fitted == [3.0, 3.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize(("n_processes", "n_kept"), [("", 1), ("2", 0)])
+def test_processes_that_share_a_memory_share_what_may_stay_in_it(tmp_path, monkeypatch, n_processes, n_kept):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", n_processes)
+    monkeypatch.setattr(prepared, "_newest", {})
+    own, camid = rows(), np.zeros(20, dtype=np.int32)
+    enough = int(5 * own.nbytes / prepared.SHARE_IN_MEMORY)
+    prepared.found_by_camera(features_at(tmp_path), own, camid, ridge=0.0, memory_limit=enough)
+    assert len(prepared._newest) == n_kept
 
 
 def test_the_same_rows_of_another_data_set_or_part_are_fitted_again(tmp_path, fitted, monkeypatch):
