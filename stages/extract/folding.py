@@ -23,17 +23,14 @@ def folded(network: nn.Module) -> nn.Module:
         return network
     for convolution, norm in _foldable(network):
         _fold(convolution, norm)
-        for module in network.modules():
-            for name, child in module.named_children():
-                if child is norm:
-                    setattr(module, name, nn.Identity())
+        _pass_on(norm)
     return network
 
 
 def _foldable(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """The convolutions of `network` that nothing but a batch norm reads, and those norms."""
     modules, found = dict(network.named_modules()), []
-    calls = _calls(network)
+    calls, read = _calls(network)
     times = Counter(str(call.target) for call in calls)
     for call in calls:
         norm, before = modules[str(call.target)], call.args[0] if call.args else None
@@ -42,6 +39,8 @@ def _foldable(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
             continue
         convolution = modules[str(before.target)] if before.op == "call_module" else None
         if not isinstance(convolution, nn.Conv2d) or not _are_stored(convolution, norm):
+            continue
+        if any(id(weights) in read for weights in convolution.parameters()):
             continue
         if len(before.users) == times[str(before.target)] == times[str(call.target)] == 1:
             found.append((convolution, norm))
@@ -53,8 +52,9 @@ def _are_stored(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
     return convolution._parameters.get("weight") is not None and norm.running_mean is not None
 
 
-def _calls(network: nn.Module) -> list[fx.Node]:
-    """The calls of torch's own modules in `network`, in order, as a graph of fx has them; none if they depend on data.
+def _calls(network: nn.Module) -> tuple[list[fx.Node], set[int]]:
+    """The calls of torch's own modules in `network`, in order, as a graph of fx has them; none if they depend on data. And
+    the ids of tensors that something else reads, such as a function that is given a module's weights.
 
     `fx.symbolic_trace` would do, but it leads every network of the process through its tracer, those of other threads, too.
     Here only modules of a copy, with the same tensors, are of classes that put down their calls; hooks are taken to read the
@@ -71,15 +71,22 @@ def _calls(network: nn.Module) -> list[fx.Node]:
         tracer.graph.output(tracer.create_arg(sketch(tracer.create_proxy("placeholder", "images", (), {}))))
     except Exception:
         # networks may do anything with what is no tensor
-        return []
-    return [node for node in tracer.graph.nodes if node.op == "call_module"]
+        return [], set()
+    return [node for node in tracer.graph.nodes if node.op == "call_module"], tracer.read
 
 
 class _Tracer(fx.proxy.GraphAppendingTracer):
-    """A tracer that takes tensors, such as parameters, for constants: nothing runs its graph."""
+    """A tracer that takes tensors, such as parameters, for constants, whose ids it notes: nothing runs its graph."""
+
+    def __init__(self, graph: fx.Graph) -> None:
+        super().__init__(graph)
+        self.read: set[int] = set()
 
     def create_arg(self, a: Any) -> Any:
-        return None if isinstance(a, Tensor) else super().create_arg(a)
+        if isinstance(a, Tensor):
+            self.read.add(id(a))
+            return None
+        return super().create_arg(a)
 
 
 def _has_hooks(module: nn.Module) -> bool:
@@ -101,6 +108,11 @@ def _recorded(kind: type[nn.Module], name: str, tracer: _Tracer) -> type[nn.Modu
         return output
 
     return type(kind.__name__, (kind,), {"__call__": record})
+
+
+def _pass_on(module: nn.Module) -> None:
+    """Let `module` give what it is given; whatever refers to it still finds it, and its values."""
+    module.__class__ = nn.Identity
 
 
 @torch.no_grad()

@@ -118,6 +118,38 @@ class Computed(nn.Sequential):
         super().__init__(with_hook, nn.BatchNorm2d(3), with_property, nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), without)
 
 
+class Read(nn.Module):
+    """A convolution whose weights a function reads besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.norm(self.convolution(pixels)) + functional.conv2d(pixels, self.convolution.weight)
+
+
+class Listed(nn.Module):
+    """A norm that is called from a list, and whose weights are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        self.norms = [self.norm]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.norms[0](self.convolution(pixels)) * self.norm.weight.view(-1, 1, 1)
+
+
+def test_what_else_refers_to_a_folded_norm_finds_it() -> None:
+    pixels, network = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0)), Listed()
+    with torch.no_grad():
+        network.train()(pixels)
+        network.norm.weight.fill_(2)
+        torch.testing.assert_close(folded(network)(pixels), network.eval()(pixels))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded(network).modules())
+
+
 class Hooked(nn.Sequential):
     """Convolutions and norms whose outputs hooks read, or change, and one pair that none does."""
 
@@ -142,7 +174,7 @@ def test_what_hooks_read_is_kept_and_what_none_reads_is_folded() -> None:
     ]
 
 
-@pytest.mark.parametrize("network", [Shared(), Branching(), Computed()])
+@pytest.mark.parametrize("network", [Shared(), Branching(), Computed(), Read()])
 def test_norms_that_cannot_be_folded_stay(network: nn.Module) -> None:
     pixels = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
