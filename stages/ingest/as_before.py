@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.ingest.formats import FORMATS
 from stages.ingest.formats.format import STEPS, Findings
 from stages.ingest.joining import NAMED, stored_samples, texts_of
@@ -75,11 +75,19 @@ def _read_alike(run: RunDirectory, before: Artifact, layout: DatasetFormat) -> d
     found: dict[str, Any] = {}
     dataset: Artifact | None = before
     while dataset is not None and (made_with := dataset_manifest(dataset).parameters).format != layout:
-        dataset = made_from(run, dataset, "dataset")
+        dataset = _grown_from(run, dataset)
     if dataset is not None:
         found = {name: getattr(made_with, name) for name in _READING_FIELDS}
     found["encounter_gap"] = gap
     return {name: value for name, value in found.items() if value != getattr(plain, name)}
+
+
+def _grown_from(run: RunDirectory, dataset: Artifact) -> Artifact | None:
+    """The dataset that `dataset` was made from; None where there is none, or it is gone."""
+    try:
+        return made_from(run, dataset, "dataset")
+    except DbcError:
+        return None
 
 
 def _plain(value: object) -> object:

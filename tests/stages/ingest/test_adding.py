@@ -233,6 +233,13 @@ def test_a_source_is_read_as_the_newest_dataset_of_its_format_was(
     assert read(format="folder", folder_identities=False)[0].identity_pattern is None
     assert read(format="csv")[0].every_seconds is None
 
+    def gone(*_: Any) -> None:
+        raise DbcError("it is missing")
+
+    monkeypatch.setattr(as_before, "made_from", gone)
+    found, _ = read(format="video")
+    assert (found.every_seconds, found.identity_pattern, found.encounter_gap) == (None, None, 60)
+
 
 def test_samples_are_known_again_if_only_the_new_ones_have_frames(tmp_path: Path) -> None:
     names = [f"{letter}.png" for letter in "abcde"]
