@@ -30,6 +30,7 @@ def status(given: Given) -> None:
 
     run = given.run_directory
     verify, checks, rows = given.flag("verify"), [], []
+    unread: list[str] = []
     for listed in list_run(run):
         checked = check(run, listed.artifact) if verify and listed.artifact is not None else None
         checks += [checked] if checked is not None else []
@@ -38,8 +39,8 @@ def status(given: Given) -> None:
         "run": given.run.as_posix(),
         "artifacts": rows,
         "verified": _verified(checks, rows) if verify else None,
-        "individuals": _readable(_individuals, run),
-        "next": _readable(_next, run),
+        "individuals": _readable(_individuals, run, unread),
+        "next": _readable(_next, run, unread),
     }
     if given.flag("json"):
         print_json(content)
@@ -50,16 +51,19 @@ def status(given: Given) -> None:
     if damaged:
         found = f"{so_many(len(damaged), 'damaged artifact')} found: {', '.join(damaged)}"
         problems.insert(0, f"{found}; delete and make again what is damaged")
+    # what is told of an artifact counts, not what follows from it
+    problems = problems or unread[:1]
     if problems:
         more = f" (and {len(problems) - 1} more above)" if len(problems) > 1 else ""
         raise DbcError(f"{problems[0]}{more}")
 
 
-def _readable(told: Callable[[RunDirectory], T], run: RunDirectory) -> T | None:
-    """What `told` says of `run`; None where an artifact that it reads is damaged, which is told with the artifacts."""
+def _readable(told: Callable[[RunDirectory], T], run: RunDirectory, unread: list[str]) -> T | None:
+    """What `told` says of `run`; None where an artifact that it reads is damaged or missing, which `unread` then says."""
     try:
         return told(run)
-    except DbcError:
+    except DbcError as error:
+        unread.append(str(error))
         return None
 
 
@@ -154,7 +158,7 @@ def _show(content: dict[str, Any]) -> None:
         print_text(
             f"stage {individuals['stage']}: {so_many(individuals['n'], 'individual')}; numbers up to {given} have been given"
         )
-    print_text(f"next: {content['next'] or 'mend what is damaged, then ask again'}")
+    print_text(f"next: {content['next'] or 'mend what is damaged or missing, then ask again'}")
 
 
 def status_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import Dbc
 
@@ -73,3 +74,19 @@ def test_what_an_artifact_was_made_from_is_missed(dbc: Dbc, run: Path, tmp_path:
     assert ran.line.endswith(
         "is missing; restore it or make it again, with the options that it was made with: dbc ingest SOURCE"
     )
+
+
+def test_what_no_line_tells_of_and_the_next_command_follows_from_is_missed(dbc: Dbc, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        Image.effect_noise((8, 8), 90).save(tmp_path / name / f"{name}.png")
+        added = ["--add"] * (name == "second")
+        assert (
+            dbc("ingest", tmp_path / name, "--run", tmp_path / "run", "--height", "8", "--width", "8", *added).status
+            == 0
+        )
+    shutil.rmtree(tmp_path / "run/dataset/v1.zarr")
+    ran = dbc("status", "--run", tmp_path / "run")
+    assert ran.status == 1
+    assert "next: mend what is damaged or missing" in ran.out
+    assert "run/dataset/v1.zarr: the dataset" in ran.line
