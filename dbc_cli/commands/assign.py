@@ -217,7 +217,7 @@ def _counts(found: Sequence[Assignment]) -> dict[str, int]:
 def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirectory, listed: Path | None) -> None:
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import assignments_manifest
-    from stages.runs.source_names import samples_are
+    from stages.runs.source_names import sample_is
 
     if made.artifact is None:
         show_outcome(made, given)
@@ -225,7 +225,7 @@ def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirecto
     counts = _counts(found)
     _show_table(found)
     summary = assignments_manifest(made.artifact).summary
-    sample = {"tracks": "track", "boxes": "box"}.get(samples_are(dataset_of(run, made.artifact)), "picture")
+    sample = sample_is(dataset_of(run, made.artifact))
     print_text(
         f"Added since these clusters were made: {so_many(summary.n_samples, sample)}, {summary.n_known} of known individuals, "
         f"{summary.n_new} of new ones."

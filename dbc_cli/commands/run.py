@@ -289,7 +289,7 @@ def show_rows(
     would_create: str | None = None,
 ) -> None:
     """Print the stages that are done, the chosen one, what was found, and what a dry run would make next."""
-    from stages.runs.source_names import samples_are
+    from stages.runs.source_names import sample_is
 
     if given.flag("json"):
         told = {} if verdict is None else verdict_fields(verdict)
@@ -302,19 +302,18 @@ def show_rows(
         print_text(f"chosen without identities: {choice.reason}; dbc select shows all stages")
     if verdict is not None:
         print_text(in_flags(verdict.line))
-        for line in _last_lines(rows, verdict, samples_are(given.run_directory.require("dataset"))):
+        for line in _last_lines(rows, verdict, sample_is(given.run_directory.require("dataset"))):
             print_text(line)
     if would_create is not None:
         print_text(f"a real run would go on with: {would_create}")
 
 
-def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict, samples: str) -> list[str]:
+def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict, sample: str) -> list[str]:
     """In plain words: what was found, how far to trust it, and what to do next."""
     merged = [row for row in rows if row["stage"] not in ("init", "0")]
     if not merged:
         return []
     row = next((row for row in merged if row["stage"] == str(verdict.shown)), merged[-1])
-    sample = {"tracks": "track", "boxes": "box"}.get(samples, "picture")
     return [
         f"Found at stage {row['stage']}: {so_many(row['n_clusters'], 'cluster')}, {row['n_singletons']} of them of one "
         f"{sample}, the largest of {row['largest_cluster']}.",

@@ -206,7 +206,7 @@ def visible_devices() -> dict[str, str]:
 
     cupy = _import_cupy()
     n_torch, n_cupy = torch.cuda.device_count() if torch.cuda.is_available() else 0, _count_cuda_devices(cupy)
-    found = {"cpu": f"{so_many(n_cores(), 'core')}"}
+    found = {"cpu": so_many(n_cores(), "core")}
     for index in range(max(n_torch, n_cupy)):
         seen_by = [library for library, n_devices in (("torch", n_torch), ("CuPy", n_cupy)) if index < n_devices]
         name = (

@@ -117,8 +117,9 @@ def _pass_on(module: nn.Module) -> None:
 
 @torch.no_grad()
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    if norm.running_mean is None or norm.running_var is None:
-        raise TypeError("a batch norm without stored statistics cannot be folded")
+    # others are not foldable
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = _double(norm.weight, 1.0, norm) / (norm.running_var.double() + norm.eps).sqrt()
     shift = _double(norm.bias, 0.0, norm) - norm.running_mean.double() * scale
     if convolution.bias is not None:

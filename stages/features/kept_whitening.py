@@ -38,14 +38,15 @@ def whitening_of(
     `part` says which rows they are: all, all centred by camera, or those of one camera. It is kept as `read_or_kept` does,
     or fitted and applied on a `device` that is a GPU, to the same bits. Raises what `fit_whitening` raises.
     """
-    n_samples, dim = train_rows.shape
-    backend = elsewhere(device, pays=float(n_samples + dim) * dim**2 >= GPU_PAYS)
     name = f"{content_of(features)} {part} {ridge} {device}"
     whitening = _newest.pop(name, None)
-    if whitening is None and backend is not None:
-        whitening = fit_whitening(train_rows, ridge=ridge, backend=backend)
-    elif whitening is None:
-        whitening = _read_or_fitted(features, train_rows, ridge=ridge, part=part)
+    if whitening is None:
+        n_samples, dim = train_rows.shape
+        backend = elsewhere(device, pays=float(n_samples + dim) * dim**2 >= GPU_PAYS)
+        if backend is None:
+            whitening = _read_or_fitted(features, train_rows, ridge=ridge, part=part)
+        else:
+            whitening = fit_whitening(train_rows, ridge=ridge, backend=backend)
     _newest[name] = whitening
     while sum(kept.matrix.nbytes for kept in _newest.values()) > IN_MEMORY:
         del _newest[next(iter(_newest))]

@@ -21,11 +21,16 @@ _FIRST = {"identity": 1, "camera": 0}
 """The smallest number of one that is known: pid 0 is a distractor, which is nobody."""
 
 
-def samples_are(dataset: Artifact) -> str:
-    """What samples of `dataset` are called: `tracks` if one has several images, `boxes` if cut out, or `pictures`."""
+def sample_is(dataset: Artifact) -> str:
+    """What a sample of `dataset` is called: `track` if one has several images, `box` if cut out, or `picture`."""
     if np.diff(dataset.read("frame_start")).max(initial=1) > 1:
-        return "tracks"
-    return "boxes" if "box" in dataset.names() else "pictures"
+        return "track"
+    return "box" if "box" in dataset.names() else "picture"
+
+
+def samples_are(dataset: Artifact) -> str:
+    """What samples of `dataset` are called, as `sample_is` says: `tracks`, `boxes` or `pictures`."""
+    return {"track": "tracks", "box": "boxes", "picture": "pictures"}[sample_is(dataset)]
 
 
 def places(dataset: Artifact, images: Int64Array | slice = slice(None)) -> dict[str, Int64Array]:

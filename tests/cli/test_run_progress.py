@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -15,7 +16,9 @@ from dbc_cli.stage_table import stage_line, stage_table
 from stages.loop.choice.verdict import Verdict
 from stages.loop.forecast import Forecast
 from stages.loop.plan import Work
+from stages.runs.source_names import sample_is, samples_are
 from tests.cli.conftest import NETWORK, Dbc, merged_crops
+from tests.stages.features.held import Held
 
 UNKNOWN = dict.fromkeys(("n_identities", "loss", "accuracy", "rank1", "rank5", "rank10", "mAP", "ari", "nmi"))
 
@@ -86,9 +89,15 @@ def test_the_last_lines_say_what_was_found_and_what_is_next(dbc: Dbc, tmp_path: 
 def test_clusters_of_one_track_are_called_so() -> None:
     rows = [{"stage": "1", "n_clusters": 3, "n_singletons": 2, "largest_cluster": 4}]
     told = Verdict(chosen=1, helped=None, line="", warnings=(), shown=1, trust="hardly; try other `weights`")
-    assert _last_lines(rows, told, "pictures")[1] == "How far to trust them: hardly; try other --weights."
-    for samples, word in (("tracks", "track"), ("boxes", "box"), ("pictures", "picture")):
-        assert _last_lines(rows, told, samples)[0].endswith(f": 3 clusters, 2 of them of one {word}, the largest of 4.")
+    assert _last_lines(rows, told, "picture")[1] == "How far to trust them: hardly; try other --weights."
+    alone, boxes = {"frame_start": np.array([0, 1, 2])}, {"box": np.zeros((2, 4))}
+    for held, word, words in (
+        ({**boxes, "frame_start": np.array([0, 1, 3])}, "track", "tracks"),
+        ({**boxes, **alone}, "box", "boxes"),
+        (alone, "picture", "pictures"),
+    ):
+        assert (sample_is(Held(**held)), samples_are(Held(**held))) == (word, words)
+        assert _last_lines(rows, told, word)[0].endswith(f": 3 clusters, 2 of them of one {word}, the largest of 4.")
 
 
 def test_a_dry_run_of_a_new_run_needs_no_network(dbc: Dbc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
