@@ -15,7 +15,14 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import unread_annotations
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.excluded import is_excluded
-from stages.ingest.formats.folder_levels import camera_and_individual, individuals_in, told_cameras, told_splits
+from stages.ingest.formats.folder_levels import (
+    camera_and_individual,
+    individuals_in,
+    told_cameras,
+    told_mixed,
+    told_splits,
+)
+from stages.ingest.formats.folder_names import is_by_camera, is_no_name, is_place, times_or_cards
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
@@ -30,22 +37,6 @@ TEST = -1
 """Stands for the split of a folder `test`, whose samples are divided into query and gallery."""
 SPLIT_FOLDERS = {"train": TRAIN, "val": TRAIN, "test": TEST, "query": QUERY, "gallery": GALLERY}
 
-_PLACE = (
-    "cam camera station st stn site location loc trap plot grid transect session day date night week month year video clip "
-    "seq sequence batch set part folder dir images imgs pictures photos data dataset frames crops training validation valid "
-    "testing probe dcim card sd sdcard waterhole"
-)
-_PLACES = re.compile(
-    rf"(?:all[-_ .])?(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])"
-    r"|(?-i:[Cc]am(?:era)?[A-Z]\w*)|(?:cam|camera|station|site)[-_ .].+|s[0-9]+[-_]?c[0-9]+"
-    "|.+[-_ ](?:camera|cam|station|site|waterhole|trap|card)s?[-_ ]?[0-9]*",
-    re.I,
-)
-"""Names of folders that are more often places, times or splits than individuals: one of them is enough to ask."""
-_DATES_OR_CARDS = re.compile(
-    r"[0-9]{4}[-_.][0-9]{2}[-_.][0-9]{2}|20[0-9]{2}[01][0-9][0-3][0-9]|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}"
-)
-"""Dates, and the folders that cameras make (`100MEDIA`): doubtful if all folders have such names."""
 _CLASS = (
     "person people pedestrian human animal vehicle car truck bus van motorcycle motorbike bicycle train boat airplane bird "
     "cat dog horse sheep cow elephant bear zebra giraffe"
@@ -56,8 +47,6 @@ _ULTRALYTICS = re.compile(r"(?:predict|track|exp)[0-9]*")
 """Folders of Ultralytics' results, whose `crops` holds a folder for each class."""
 _NUMBERED = re.compile(r"c[0-9]+", re.I)
 """Cameras of vehicles, or codes of individuals: doubtful if all folders have such names and hold folders of tracks."""
-_BY_CAMERA = re.compile(r"DCIM|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}", re.I)
-"""Folders on the card of a camera: what holds one is a card, or a station."""
 _FRAME = re.compile(r"(?:(?:frame|out|output)[-_]?(?=[0-9]{3})|(?:image|img)?[-_]?(?=[0-9]{4}))([0-9]+)\.\w+", re.I)
 """Frames of a video as programs number them."""
 _NAMED_BY_CAMERA = re.compile(
@@ -102,8 +91,9 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     numbered = sorted(folder for folder, text in folders.items() if text != folder.rpartition("/")[2])
     if numbered and not in_splits and parameters.identity_pattern is None:
         findings.notes.append(
-            f"folders of numbers within others, which are not read: {len(numbered)}, the first {shown(numbered[0])}; if they "
-            "are tracks, list the pictures in a table with the columns path, camera and tracklet"
+            f"folders of numbers within others, whose pictures are taken and whose numbers are not: {len(numbered)}, the "
+            f"first {shown(numbered[0])}; if they are tracks, list the pictures in a table with the columns path, camera and "
+            "tracklet"
         )
     if by_folder and not any(compress(names, is_kept)):
         findings.notes.append("`folder_identities=True` has no effect: no picture lies in a folder")
@@ -115,6 +105,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         findings.notes.append(
             f"{told}, for figures alone unless a merge has `labels='identities'`; `folder_identities=False` if they are none"
         )
+        own = {path.rpartition("/")[0]: name for path, name in compress(zip(paths, names, strict=True), is_kept)}
+        findings.notes += told_mixed(own)
         if by_folder is None:
             below = [path.split("/", 1)[1] if in_splits and "/" in path else path for path in kept]
             findings.warnings += told_splits([name for name in compress(names, is_kept) if name])
@@ -222,8 +214,7 @@ def _identity_names(
 
 def _is_no_name(folder: str) -> bool:
     """Whether a folder is called as individuals are not, but places, dates, views, splits or what detectors tell apart."""
-    kinds = SIDES | _CLASSES | {"img1", *SPLIT_FOLDERS}
-    return folder.lower() in kinds or any(each.fullmatch(folder) for each in (_PLACES, _DATES_OR_CARDS, _BY_CAMERA))
+    return is_no_name(folder, _CLASSES, SPLIT_FOLDERS)
 
 
 def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
@@ -239,9 +230,9 @@ def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[
             ", because a detector sorts pictures by such classes; its boxes are better than what it cut out, as they know "
             "frames and tracks: give the video with labels/ beside it, which Ultralytics writes (save_txt), if there are any"
         )
-    if doubtful := [name for name in names if _PLACES.fullmatch(name)]:
+    if doubtful := list(filter(is_place, names)) or times_or_cards(names):
         return doubtful, ""
-    if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.lower() for name in names} <= SIDES:
+    if len(names) == 1 or {name.lower() for name in names} <= SIDES:
         return names, ""
     if names and all(map(is_video, names)):
         return names, ", because videos are called so"
@@ -249,7 +240,7 @@ def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[
         return names, ", because img1 in each holds frames of a sequence, as in MOTChallenge"
     if all(map(_NUMBERED.fullmatch, names)) and all(_is_of_track(path) for _, path in files):
         return names, ", because they hold folders of numbers, as cameras hold tracks"
-    cards = {name for name, path in files if name and any(map(_BY_CAMERA.fullmatch, path.split("/")[1:-1]))}
+    cards = {name for name, path in files if name and any(map(is_by_camera, path.split("/")[1:-1]))}
     if cards:
         return sorted(cards), ", because they hold folders that a camera makes"
     file_names = [path.rpartition("/")[2] for _, path in files]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import shown
@@ -20,6 +21,19 @@ def told_splits(names: Sequence[str]) -> list[str]:
         f"folders taken for individuals of the train set, though called after splits: {len(found)} "
         f"({shortened([shown(name) for name in found])}); leave them out with `exclude`, or, if they are splits, call all "
         "folders beside them train, query or gallery and put folders of individuals in these"
+    ]
+
+
+def told_mixed(individual_of: Mapping[str, str]) -> list[str]:
+    """A line if folders lie beside pictures in that of an individual, and so are of it: `individual_of` has each folder's."""
+    own = {folder for folder, name in individual_of.items() if folder.rpartition("/")[2] == name}
+    mixed = sorted(folder for folder in individual_of if not own.isdisjoint(map(str, PurePosixPath(folder).parents)))
+    if not mixed:
+        return []
+    name = shown(individual_of[mixed[0]])
+    return [
+        f"folders beside pictures of an individual, whose pictures are taken for it, too: {len(mixed)}, the first "
+        f"{shown(mixed[0])} for {name}; move them out of it if they are individuals of their own"
     ]
 
 

@@ -262,9 +262,11 @@ def test_folders_of_cameras_and_tracks_are_asked_about(tmp_path, cameras):
     assert "which may be no identities" in told
     assert "; for tracks in them, list pictures in a table with the columns path, camera and tracklet" in told
     _, findings = read_as(tmp_path, "folder", folder_identities=False)
-    assert findings.notes[0].startswith("folders of numbers within others, which are not read: 4, the first")
+    assert findings.notes[0].startswith(
+        "folders of numbers within others, whose pictures are taken and whose numbers are not: 4"
+    )
     _, findings = read_as(tmp_path, "folder", folder_identities=False, camera_pattern=r"/(\d+)/")
-    assert not any("which are not read" in line for line in findings.notes)
+    assert not any("whose numbers are not" in line for line in findings.notes)
 
 
 def test_individuals_may_have_names_like_those_of_cameras(tmp_path):
@@ -383,3 +385,59 @@ def test_individuals_called_after_splits_are_told(tmp_path):
     (told,) = findings.warnings
     assert "though called after splits: 2 ('gallery 2', 'query_tracks'); leave them out with `exclude`" in told
     assert not read_as(tmp_path, "folder", folder_identities=True)[1].warnings
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        "2024-06 2024-07",
+        "2023 2024",
+        "01.05.2024 02.05.2024",
+        "01-06-2024 lake",
+        "240601 240602",
+        "June_2024 July_2024",
+        "June July unsorted",
+        "Été_2023 Hiver_23",
+        "junio_de_2024 Rex",
+        "2024-06-01_morning",
+        "20240601-lake 20240602-hill",
+        "lake_2024-06-01 hill_2024-06-01",
+        "2024-06-01 2024-06-02 unsorted",
+        "100MEDIA 101MEDIA unsorted",
+        *("Kamera_1 Rex", "Caméra_A Rex", "Fotofalle_3 Rex", "Estación_2 Rex", "Câmera_3 Rex", "Fototrappola_4 Rex"),
+    ],
+)
+def test_times_and_stations_are_asked_about_also_as_people_write_them(tmp_path: Path, folders: str) -> None:
+    """Months and local dates became individuals without a word, and so did stations that are not in English."""
+    touch(tmp_path, [f"{name.replace('_', ' ')}/{number}.png" for number, name in enumerate(folders.split())])
+    assert "which may be no identities; say `folder_identities=True`" in refusal(tmp_path, "folder")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        "1102 0417",
+        "000101 000102",
+        "Marco Julio Anna Rex",
+        "May June Rex Tom",
+        "D1071 D1102 2024",
+        "2019_F12 2020_F3",
+        "T1_2020 T2_2021",
+    ],
+)
+def test_numbers_and_names_are_individuals_also_if_one_is_a_month(tmp_path: Path, folders: str) -> None:
+    names = folders.split()
+    touch(tmp_path, [f"{name}/{number}.png" for number, name in enumerate(names)])
+    assert set(read_as(tmp_path, "folder")[0].identity) == set(names)
+
+
+def test_folders_beside_pictures_of_an_individual_are_said_to_be_taken_for_it(tmp_path: Path) -> None:
+    """ "Not read" was said of tracks whose pictures were taken, and nothing of an individual that slipped into another."""
+    touch(tmp_path, ["Zoë/131.jpg", "Zoë/1102/47.jpg", "Zoë/rex/1.jpg", "ayo/1.jpg", "tom/day/1.jpg"])
+    samples, findings = read_as(tmp_path, "folder")
+    assert list(samples.identity).count("Zoë") == 3
+    mixed = "folders beside pictures of an individual, whose pictures are taken for it, too: 2, the first 'Zoë/1102' for 'Zoë'"
+    assert sum(note.startswith(mixed) for note in findings.notes) == 1
+    assert any(
+        "whose pictures are taken and whose numbers are not: 1, the first 'Zoë/1102'" in note for note in findings.notes
+    )
