@@ -27,7 +27,7 @@ AS_FEATURES_ASK = 0
 class Plan:
     """What a run of all stages is asked for; fields as the stages take them.
 
-    `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs`
+    `train` and `initial` hold fields of `TrainParameters`, but for `stage`, and `InitParameters`; `stage0_epochs`
     are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
     `merge_only` trains nothing: from stage 1 on the initial features are merged again and again, and there is no stage 0.
     `n_clusters` ends the run with a merge to so many clusters, which nothing is trained on; `AS_FEATURES_ASK`: to the
@@ -121,6 +121,10 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
     if plan.merge.start == "reviewed":
         raise UsageError(
             "`start='reviewed'` corrects the clusters of one stage: it is for dbc merge; give another `start`"
+        )
+    if "stage" in plan.train:
+        raise UsageError(
+            f"`train` must not name `stage`, as a plan has several, got {plan.train['stage']!r}; leave it out"
         )
     dataset = run.require("dataset")
     summary = dataset_manifest(dataset).summary

@@ -63,7 +63,8 @@ def resolve(
     Raises
     ------
     UsageError
-        If the recipe is unknown, if `frames` are given but samples are images, or if `bow` is to be trained.
+        If the recipe is unknown, if `overrides` name another stage or recipe, if `frames` are given but samples are images,
+        or if `bow` is to be trained.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def resolve(
     >>> parameters.epochs, parameters.recipe
     (3, 'paper')
     """
-    given = dict(overrides or {})
+    given = _agreeing(overrides or {}, stage=stage, recipe=recipe)
     if recipe not in RECIPES:
         raise UsageError(f"`recipe` must be one of {', '.join(words_of(RecipeName))}, got {recipe!r}")
     if given.get("frames") is not None and not is_video:
@@ -100,6 +101,16 @@ def resolve(
         rates["mirror"] = False
     fitted = _fitted(rates, given)
     return TrainParameters.model_validate({"stage": stage, "recipe": recipe, **fitted, **given})
+
+
+def _agreeing(overrides: Mapping[str, Any], **own: Any) -> dict[str, Any]:
+    """`overrides`, anew; UsageError if they name another value of what is an argument of its `own`."""
+    for name, value in own.items():
+        if overrides.get(name, value) != value:
+            raise UsageError(
+                f"`overrides` must not name another `{name}` than {value!r}, got {overrides[name]!r}; leave it out"
+            )
+    return dict(overrides)
 
 
 def _for_weights(recipe: RecipeName, *, pooling: Pooling, given: Mapping[str, Any]) -> dict[str, Any]:

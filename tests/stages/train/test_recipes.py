@@ -118,3 +118,11 @@ def test_tuned_mirrors_nothing_where_views_are_known_unless_asked_to(stage: int)
     assert not resolve(stage, views_known=True, **SIZES).mirror
     assert resolve(stage, views_known=True, overrides={"mirror": True}, **SIZES).mirror
     assert resolve(stage, recipe="paper", views_known=True, **SIZES).mirror
+
+
+@pytest.mark.parametrize("field", ["stage", "recipe"])
+def test_overrides_that_name_what_is_an_argument_must_agree_with_it(field: str) -> None:
+    found = resolve(1, **SIZES)
+    assert resolve(1, **SIZES, overrides=dict(found)) == found
+    with pytest.raises(UsageError, match=f"`overrides` must not name another `{field}` than"):
+        resolve(2, **SIZES, recipe="paper", overrides={field: getattr(found, field)})
