@@ -33,7 +33,7 @@ def common_start(parent: RunDirectory, plan: Plan, *, context: Context) -> tuple
     if _begins_alike(parent, plan):
         share_stages(parent, start, stages=_stages_before_merging(plan))
     rows: list[StageRow] = []
-    beginning = replace(plan, stages=0)
+    beginning = replace(plan, stages=0, n_clusters=None)
     run_stages(start, beginning, context=context, on_row=rows.append)
     remove_whitenings(start.root)
     return (rows[-1].run if rows else start), plan

@@ -11,10 +11,13 @@ from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParam
 from schemas.recipes import DEFAULT_RECIPE, RECIPES, VIDEO_FRAMES
 from schemas.stage_names import INIT_STAGE
 from schemas.summaries import DatasetSummary
+from stages.arguments import require_kind
 from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
+from stages.merge.checks import require_whole
 from stages.merge.constrained import require_in_source
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges, require_fewer_clusters
+from stages.nn.initial_agreement import require_initial
 from stages.reporting import so_many
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.train.recipes import resolve
@@ -67,6 +70,16 @@ class Plan:
         return [INIT_STAGE, *range(1 if self.merge_only else 0, self.last_stage + 1)]
 
 
+_KINDS: Mapping[str, type] = {
+    "merge": MergeParameters,
+    "extract": ExtractParameters,
+    "evaluate": EvaluateParameters,
+    "train": Mapping,
+    "initial": Mapping,
+    "constraints": AskedConstraints,
+}
+
+
 @dataclass(frozen=True)
 class Work:
     """What a stage has to do beside merging: images to train on, all epochs together, and images to extract features of."""
@@ -112,19 +125,41 @@ def _epochs(plan: Plan, stage: int, data: DatasetSummary) -> int:
     return int(fields["epochs"])
 
 
-def check_plan(run: RunDirectory, plan: Plan) -> None:
-    """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
-
-    UsageError if a value for training is out of bounds or the stages would merge more clusters than there are, DbcError if
-    camera ids, views or encounters are needed and not known.
-    """
-    if plan.merge.start == "reviewed":
-        raise UsageError(
-            "`start='reviewed'` corrects the clusters of one stage: it is for dbc merge; give another `start`"
-        )
+def _check_fields(plan: Plan) -> None:
+    """Raise UsageError for a field of `plan` that is of another kind or out of bounds, or says what another one says."""
+    require_kind("plan", plan, Plan)
+    for name, kind in _KINDS.items():
+        require_kind(name, getattr(plan, name), kind)
+    require_initial(plan.initial)
+    for name in ("stages", "stage0_epochs", "n_clusters"):
+        value = getattr(plan, name)
+        if value is not None:
+            require_whole(name, value)
+            if value < 0:
+                raise UsageError(f"`{name}` must be at least 0, got {value}")
     if "stage" in plan.train:
         raise UsageError(
             f"`train` must not name `stage`, as a plan has several, got {plan.train['stage']!r}; leave it out"
+        )
+    if plan.merge.ends_run:
+        raise UsageError(
+            f"`merge` must not name `n_clusters`, to which it would merge every stage, got {plan.merge.n_clusters}; give it "
+            "to the plan"
+        )
+    if plan.n_clusters is not None and plan.merge.clusterer != "dbc":
+        raise UsageError(f"`n_clusters` ends a run by merges, which `clusterer={plan.merge.clusterer!r}` does not make")
+
+
+def check_plan(run: RunDirectory, plan: Plan) -> None:
+    """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
+
+    UsageError if a field is of another kind, a value out of bounds or the stages would merge more clusters than there are,
+    DbcError if camera ids, views or encounters are needed and not known.
+    """
+    _check_fields(plan)
+    if plan.merge.start == "reviewed":
+        raise UsageError(
+            "`start='reviewed'` corrects the clusters of one stage: it is for dbc merge; give another `start`"
         )
     dataset = run.require("dataset")
     summary = dataset_manifest(dataset).summary

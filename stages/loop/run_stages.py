@@ -13,7 +13,7 @@ from schemas.stage_names import INIT_STAGE
 from stages.arrays.device_memory import let_go_of_kept
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
-from stages.loop.last_clusters import LastMerge
+from stages.loop.last_clusters import LastMerge, asked_merge
 from stages.loop.plan import AS_FEATURES_ASK, Plan, check_plan
 from stages.merge.stage import merge
 from stages.nn.host_memory import give_back_memory, keep_large_blocks
@@ -21,7 +21,7 @@ from stages.nn.initial_model import initial_model
 from stages.reporting import OncePerKind, so_many
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
-from stages.runs.next_stage import last_merge_stage
+from stages.runs.next_stage import last_merge_stage, require_run
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
 from stages.train.freeze import require_part
 from stages.train.stage import train
@@ -55,7 +55,7 @@ def run_stages(
     on_row: Callable[[StageRow], None],
     on_begin: Callable[[int], None] | None = None,
     enough: Callable[[StageRow], bool] | None = None,
-    ending: Callable[[int], LastMerge | None] | None = None,
+    ending: Callable[[int | None], LastMerge | None] | None = None,
 ) -> Made | None:
     """Bring every stage from `init` to the last up to date; existing artifacts are kept.
 
@@ -70,8 +70,8 @@ def run_stages(
     enough
         Called after `on_row`; True ends the loop.
     ending
-        Called after the loop with `plan.n_clusters`, if it is given: which merge ends the run, or None for none. By default
-        the features of the last stage are merged to that number, if it is one.
+        Called after the loop with `plan.n_clusters`, which may be None: which merge ends the run, or None for none. By
+        default, if that is given, the features of the last stage are merged to so many, or as many as they ask for.
 
     Returns
     -------
@@ -83,6 +83,7 @@ def run_stages(
     UsageError, DbcError
         As `check_plan`, before anything is made.
     """
+    require_run(run, context)
     check_plan(run, plan)
     # before any thread has a heap of its own
     keep_large_blocks()
@@ -102,7 +103,7 @@ def _each_stage(
     context: Context,
     on: tuple[Callable[[int], None] | None, Callable[[StageRow], None]],
     enough: Callable[[StageRow], bool] | None,
-    ending: Callable[[int], LastMerge | None] | None,
+    ending: Callable[[int | None], LastMerge | None] | None,
 ) -> Made | None:
     last = INIT_STAGE
     for stage in plan.stage_numbers:
@@ -112,10 +113,12 @@ def _each_stage(
         run, last = done.run, stage
         if enough is not None and enough(done):
             break
-    asked = _last_merge(plan, last, ending)
+    stage = max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
+    if ending is None:
+        ending = partial(_by_default, run, plan, stage, last, context)
+    asked = ending(plan.n_clusters) if last >= 0 else None
     if asked is None or _has_no_more(run, plan, asked, context):
         return None
-    stage = max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
     done = _stage(run, stage, _last_steps(plan, asked, stage, context), on, last=asked)
     if isinstance(done, Made):
         return done
@@ -138,12 +141,13 @@ def _has_no_more(run: RunDirectory, plan: Plan, asked: LastMerge, context: Conte
     return True
 
 
-def _last_merge(plan: Plan, last: int, ending: Callable[[int], LastMerge | None] | None) -> LastMerge | None:
-    if plan.n_clusters is None or last < 0:
-        return None
-    if ending is not None:
-        return ending(plan.n_clusters)
-    return LastMerge(last, plan.n_clusters) if plan.n_clusters != AS_FEATURES_ASK else None
+def _by_default(
+    run: RunDirectory, plan: Plan, stage: int, last: int, context: Context, n_clusters: int | None
+) -> LastMerge | None:
+    """The features of stage `last`, merged as `stage` to `n_clusters`, or as many as they ask for; None for no merge."""
+    if n_clusters != AS_FEATURES_ASK:
+        return None if n_clusters is None else LastMerge(last, n_clusters)
+    return asked_merge(run, plan.merge, "auto", stage=stage, from_stage=last, context=context)[1]
 
 
 def _stage(

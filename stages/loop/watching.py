@@ -47,11 +47,13 @@ class Watch:
         # processes go on together or not at all
         return bool(self._context.processes.from_leader({"enough": stops[-1]})["enough"])
 
-    def last_merge(self, n_clusters: int) -> LastMerge | None:
+    def last_merge(self, n_clusters: int | None) -> LastMerge | None:
         """The merge that ends the run, to `n_clusters` or, if that is `AS_FEATURES_ASK`, as many as its features do.
 
-        None if that is not known. A run that is not watched ends with the features of its last stage.
+        None if `n_clusters` is, or if that is not known. A run that is not watched ends with the features of its last stage.
         """
+        if n_clusters is None:
+            return None
         last = self._rows[-1]
         if not self.measures and last.stage > 0 and self._is_watched(last):
             self.measures = [measure_stage(row.run, row.stage, compared=self._compared) for row in self._rows]

@@ -10,6 +10,7 @@ from typing import Any
 from schemas.choices import IMAGENET
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
+from stages.arguments import require_kind
 from stages.errors import UsageError
 from stages.reporting import Reporter, Silent
 from stages.runs.context import Context
@@ -26,7 +27,7 @@ AUTO = "auto"
 
 def found_initial(run: RunDirectory, overrides: Mapping[str, Any]) -> Made | None:
     """The newest initial model of `run` if it agrees with `overrides`, fields of `InitParameters`; None if not."""
-    _require_fields(overrides)
+    require_initial(overrides)
     existing = run.find("model", INIT_STAGE)
     if existing is None or not describes(overrides, model_manifest(existing).initial) or not _of_dataset(run, existing):
         return None
@@ -66,15 +67,16 @@ def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
     return parent is None or parent.id == run.require("dataset").manifest.id
 
 
-def _require_fields(initial: Mapping[str, Any]) -> None:
-    """Raise UsageError unless all names of `initial` are fields of `InitParameters`."""
+def require_initial(initial: Mapping[str, Any]) -> None:
+    """Raise UsageError unless `initial` are fields of `InitParameters` by name."""
+    require_kind("initial", initial, Mapping, give="such as {'backbone': 'resnet50'}")
     for name in sorted(initial.keys() - InitParameters.model_fields.keys()):
         raise UsageError(f"unknown `initial` field '{name}': choose among {', '.join(InitParameters.model_fields)}")
 
 
 def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
     """Raise UsageError if `overrides` does not agree with the initial weights of the model in `artifact`."""
-    _require_fields(overrides)
+    require_initial(overrides)
     initial = model_manifest(artifact).initial
     for name, value in overrides.items():
         found = getattr(initial, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schemas.stage_names import INIT_STAGE, stage_label
+from stages.arguments import require_kind
 from stages.errors import DbcError, UsageError
 from stages.runs.context import Context
 from stages.runs.descent import stages_now
@@ -60,18 +61,20 @@ def require_call(
 
     The command line gives nothing else, but Python may. DbcError if the run is not there, unless the step `makes_run`.
     """
-    if not isinstance(run, RunDirectory):
-        raise UsageError(f"`run` must be a RunDirectory, got {run!r}; give `RunDirectory(path)`")
     if stage is not None:
         require_stage(stage)
-    if not isinstance(context, Context):
-        raise UsageError(f"`context` must be a Context, got {context!r}; give `Context(…)` of `stages.runs.context`")
-    if not isinstance(parameters, kind):
-        name = parameters.__name__ if isinstance(parameters, type) else repr(parameters)
-        if kind is Mapping:
-            raise UsageError(f"`overrides` must be fields by name, such as {{'recipe': 'tuned'}}, got {name}")
-        raise UsageError(f"the parameters must be of class {kind.__name__}, got {name}")
-    if not makes_run and not run.root.is_dir():
+    if kind is Mapping:
+        require_kind("overrides", parameters, kind, give="such as {'recipe': 'tuned'}")
+    else:
+        require_kind("parameters", parameters, kind)
+    require_run(run, context, makes_run=makes_run)
+
+
+def require_run(run: object, context: object, *, makes_run: bool = False) -> None:
+    """Raise an error of one line unless a function is called with a run and a context; `makes_run` as in `require_call`."""
+    require_kind("run", run, RunDirectory, give="`RunDirectory(path)`")
+    require_kind("context", context, Context, give="`Context(…)` of `stages.runs.context`")
+    if not makes_run and isinstance(run, RunDirectory) and not run.root.is_dir():
         raise DbcError(f"no run found at {run.root}; make one with `ingest`")
 
 

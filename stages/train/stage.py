@@ -15,7 +15,13 @@ from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.mirror_images import views_known
-from stages.nn.initial_agreement import found_initial, new_initial, require_agreement, tell_of_another_seed
+from stages.nn.initial_agreement import (
+    found_initial,
+    new_initial,
+    require_agreement,
+    require_initial,
+    tell_of_another_seed,
+)
 from stages.processes import is_leader
 from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -53,6 +59,7 @@ def train(
     clusters. Raises UsageError or DbcError if a parent is missing or a value does not fit.
     """
     require_call(run, stage, overrides, Mapping, context)
+    require_initial(initial)
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
     if overrides.get("supervised") and stage > 0:
         raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")

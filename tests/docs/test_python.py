@@ -62,18 +62,21 @@ WRONG: list[tuple[str, Any]] = [
         "`stage` must be a whole number (-1 is init), got 'init'",
         lambda: evaluate(RUN, stage="init", parameters=EvaluateParameters()),
     ),  # type: ignore[arg-type]
-    ("must be of class MergeParameters, got ExtractParameters(", lambda: merge(RUN, parameters=ExtractParameters())),  # type: ignore[arg-type]
+    ("must be a MergeParameters, got ExtractParameters(", lambda: merge(RUN, parameters=ExtractParameters())),  # type: ignore[arg-type]
     (
-        "must be of class ExtractParameters, got ExtractParameters",
+        "must be an ExtractParameters, got the class ExtractParameters",
         lambda: extract(RUN, parameters=ExtractParameters, initial={}),
     ),  # type: ignore[arg-type]
     (
-        "must be of class IngestParameters, got {'height': 8}",
+        "must be an IngestParameters, got {'height': 8}",
         lambda: ingest(RUN, source="photos", parameters={"height": 8}),
     ),  # type: ignore[arg-type]
     ("no run found at run; make one with `ingest`", lambda: train(RUN, overrides={}, initial={})),
     ("`stage` must be a whole number (-1 is init), got 'init'", lambda: RUN.require("model", "init")),  # type: ignore[arg-type]
-    ("`overrides` must be fields by name, such as {'rec", lambda: train(RUN, overrides=MergeParameters(), initial={})),  # type: ignore[arg-type]
+    (
+        "`overrides` must be fields by name, got MergeParameters(",
+        lambda: train(RUN, overrides=MergeParameters(), initial={}),
+    ),  # type: ignore[arg-type]
     ("`context` must be a Context, got {}; give", lambda: merge(RUN, parameters=MergeParameters(), context={})),  # type: ignore[arg-type]
     ("`workers` must be a whole number, got 1.5", lambda: Context(workers=1.5)),  # type: ignore[arg-type]
     ("`memory_limit` must be a number of bytes, got '8GiB'", lambda: Context(memory_limit="8GiB")),  # type: ignore[arg-type]
