@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from stages.errors import UsageError
 
@@ -15,3 +16,10 @@ def require_kind(name: str, value: object, kind: type, *, give: str = "") -> Non
     wanted = "fields by name" if kind is Mapping else f"{article} {kind.__name__}"
     got = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
     raise UsageError(f"`{name}` must be {wanted}, got {got}{f'; give {give}' if give else ''}")
+
+
+def path_of(name: str, value: Path | str) -> Path:
+    """`value`, the argument `name`, as a path; UsageError if it is none, or the empty text, which would be this folder."""
+    if not isinstance(value, (Path, str)) or value == "":
+        raise UsageError(f"`{name}` must be a path, got {value!r}")
+    return Path(value)

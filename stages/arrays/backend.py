@@ -162,7 +162,7 @@ def resolve_torch_device(device: str = "auto") -> str:
 
 
 def _parse_device(device: str) -> int:
-    match = _DEVICE.fullmatch(device)
+    match = _DEVICE.fullmatch(str(device))
     if match is None:
         raise UsageError(f"`device` must be auto, cpu, cuda or cuda:N, got {device!r}; use `device='cpu'`")
     return int(match.group(1) or 0)

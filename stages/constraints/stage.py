@@ -13,6 +13,7 @@ import numpy as np
 from schemas.manifest import ConstraintsManifest, Execution
 from schemas.parameters import ConstraintsParameters
 from schemas.summaries import ConstraintsSummary
+from stages.arguments import path_of, require_kind
 from stages.arrays.partition import connected
 from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamples, canonical, chain_told, read_answers
 from stages.constraints.contradictions import first_contradiction
@@ -42,13 +43,26 @@ class AskedConstraints:
     """Which constraints are asked for: by default the run's own file of answers, and what the data shows.
 
     `file` is another file of answers, or `NO_FILE`; `derived` says whether the data's own count; `labels` is a table of
-    samples whose identity is known, in place of the `known` labels (n_train,) that clusters were made with.
+    samples whose identity is known, in place of the `known` labels (n_train,) that clusters were made with. Both may also
+    be given as text.
     """
 
     file: Path | None = None
     derived: bool = True
     labels: Path | None = None
     known: Int64Array | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("file", "labels"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, path_of(name, value))
+
+
+def asked_or_default(constraints: AskedConstraints | None) -> AskedConstraints:
+    """`constraints`, or the default if they are None; UsageError if they are neither."""
+    constraints = AskedConstraints() if constraints is None else constraints
+    require_kind("constraints", constraints, AskedConstraints)
+    return constraints
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from schemas.manifest import Execution, MetricsManifest
 from schemas.parameters import EvaluateParameters
 from schemas.stage_names import stage_label
 from schemas.summaries import MetricsSummary
+from stages.arguments import path_of
 from stages.arrays.backend import Backend, namespace_for
 from stages.arrays.device_memory import stage_memory
 from stages.constraints.labels import read_labels
@@ -96,8 +97,8 @@ def evaluate(
     *,
     stage: int | None = None,
     parameters: EvaluateParameters,
-    ids: Path | None = None,
-    labels: Path | None = None,
+    ids: Path | str | None = None,
+    labels: Path | str | None = None,
     labels_are_clusters: bool = False,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
@@ -110,6 +111,7 @@ def evaluate(
     if they are missing or do not belong together.
     """
     require_call(run, stage, parameters, EvaluateParameters, context)
+    ids, labels = (None if at is None else path_of(name, at) for name, at in (("ids", ids), ("labels", labels)))
     stage = next_evaluate(run) if stage is None else stage
     device = context.own_device
     namespace_for(device)

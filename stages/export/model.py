@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from schemas.manifest import ModelManifest
 from schemas.stage_names import stage_label
+from stages.arguments import path_of
 from stages.errors import DbcError, UsageError
 from stages.export.model_card import Card, card_text, differences
 from stages.nn.images import InputForm
@@ -62,13 +63,14 @@ class _Embedding(nn.Module):
 
 
 @all_or_nothing()
-def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool = False) -> ExportedModel:
+def export_model(run: RunDirectory, stage: int, file: Path | str, *, overwrite: bool = False) -> ExportedModel:
     """Write the backbone that was trained at `stage` to `file`, and its card beside it as .md.
 
     A .safetensors file has the names that the published weights of the backbone have, so that `weights` takes it. An .onnx
     file takes any number of images and is compared with the network, if onnxruntime is installed. UsageError for another
     ending, without onnx, or if one of the files is there, DbcError if the file cannot be written or gives other features.
     """
+    file = path_of("file", file)
     if file.suffix not in ENDINGS:
         raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
     artifact = run.require("model", stage)

@@ -12,6 +12,7 @@ import numpy as np
 from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import DRAWN_TEST_FRACTION, IngestParameters
 from schemas.summaries import DatasetSummary
+from stages.arguments import path_of
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition
 from stages.ingest.anonymous import anonymous, without_source
@@ -84,7 +85,8 @@ def ingest(
     for it; DbcError for unreadable images unless they are to be skipped.
     """
     require_call(run, None, parameters, IngestParameters, context, makes_run=True)
-    source, root = (None if each is None else Path(each) for each in (source, root))
+    source = None if source is None else path_of("source", source)
+    root = None if root is None else path_of("root", root)
     findings, kept = Findings(), Keeping(context.reporter)
     context = replace(context, reporter=kept)
     before = run.require("dataset") if add else None

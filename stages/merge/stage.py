@@ -15,7 +15,7 @@ from schemas.stage_names import stage_label
 from schemas.summaries import ClustersSummary
 from stages.arrays.backend import namespace_for
 from stages.arrays.device_memory import stage_memory
-from stages.constraints.stage import AskedConstraints, labels_of
+from stages.constraints.stage import AskedConstraints, asked_or_default, labels_of
 from stages.errors import DbcError, UsageError
 from stages.features.camera_finding import CameraFinding
 from stages.features.prepared import Prepared, prepared
@@ -54,7 +54,13 @@ from stages.runs.lineage import (
 )
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered, require_call
-from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
+from stages.runs.run_directory import (
+    RunDirectory,
+    clusters_manifest,
+    dataset_manifest,
+    features_manifest,
+    require_stage,
+)
 from stages.runs.store import Artifact, Writer, open_artifact
 from stages.samples import TRAIN
 from stages.typing import Float64Array, Int32Array, Int64Array
@@ -109,7 +115,7 @@ def merge(
     previous = _previous(run, stage, before, parameters)
     if previous is not None:
         require_same_dataset(previous, dataset)
-    asked = _with_labels(constraints or AskedConstraints(), run, stage, parameters, context.reporter)
+    asked = _with_labels(asked_or_default(constraints), run, stage, parameters, context.reporter)
     told = made_for_merge(run, dataset, parameters, asked, context=context)
     if told is not None and told.artifact is None:
         return told
@@ -175,6 +181,8 @@ def merge(
 
 def _stage_before(run: RunDirectory, stage: int, from_stage: int | None, parameters: MergeParameters) -> int:
     """The stage whose features the merges of `stage` compare, and whose clusters they may go on from."""
+    if from_stage is not None:
+        require_stage(from_stage, "from_stage")
     if parameters.start == "reviewed" and parameters.n_clusters is not None:
         raise UsageError("`n_clusters` is for merges, and `start='reviewed'` makes none; leave one of them out")
     if from_stage is not None and from_stage >= stage:

@@ -75,22 +75,20 @@ class Context:
     reporter: Reporter = field(default_factory=PythonWarnings)
 
     def __post_init__(self) -> None:
-        for name in ("workers", "memory_limit", "checkpoint_every"):
+        for name, least in (("workers", 0), ("memory_limit", 1), ("checkpoint_every", 1)):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Real if name == "memory_limit" else Integral):
                 what = "a number of bytes" if name == "memory_limit" else "a whole number"
                 raise UsageError(f"`{name}` must be {what}, got {value!r}")
+            if value is not None and not float(value) >= least:
+                raise UsageError(f"`{name}` must be at least {least}, got {value}")
         if not all(callable(getattr(self.reporter, name, None)) for name in ("task", "note", "warn")):
             raise UsageError(
                 f"`reporter` must have the methods `task`, `note` and `warn`, got {self.reporter!r}; derive it from "
                 "`stages.reporting.Silent`, which has all of them"
             )
-        if self.workers is not None and self.workers < 0:
-            raise UsageError(f"`workers` must be at least 0, got {self.workers}")
         if self.cache not in get_args(Cache):
             raise UsageError(f"unknown `cache` '{self.cache}': choose one of {', '.join(get_args(Cache))}")
-        if self.checkpoint_every is not None and self.checkpoint_every < 1:
-            raise UsageError(f"`checkpoint_every` must be at least 1 step, got {self.checkpoint_every}")
 
     @property
     def processes(self) -> Processes:

@@ -22,6 +22,7 @@ from schemas.manifest import (
     Parent,
 )
 from schemas.stage_names import INIT_STAGE, parse_stage, stage_directory, stage_label
+from stages.arguments import path_of
 from stages.errors import DbcError, UsageError
 from stages.runs.store import Artifact, artifact_versions, entries, open_artifact, remove_if_empty, remove_stale
 from stages.typing import Int32Array
@@ -57,7 +58,7 @@ class RunDirectory:
     chosen: Mapping[tuple[ArtifactKind, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "root", path_of("root", self.root))
         if taken := next((place for place in (self.root, *self.root.parents) if place.is_file()), None):
             raise UsageError(f"`run` must be a folder, got the file {taken}; give another")
 
@@ -210,10 +211,10 @@ class RunDirectory:
         return kind if kind in WITHOUT_STAGE else f"{kind} of stage {stage_label(stage)}"
 
 
-def require_stage(stage: object) -> None:
-    """Raise UsageError unless `stage` is a whole number."""
+def require_stage(stage: object, name: str = "stage") -> None:
+    """Raise UsageError unless `stage`, the argument `name`, is a whole number."""
     if not isinstance(stage, Integral):
-        raise UsageError(f"`stage` must be a whole number ({INIT_STAGE} is init), got {stage!r}")
+        raise UsageError(f"`{name}` must be a whole number ({INIT_STAGE} is init), got {stage!r}")
 
 
 def made_by(kind: ArtifactKind, stage: int) -> str:

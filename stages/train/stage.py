@@ -12,7 +12,7 @@ from schemas.recipes import DEFAULT_RECIPE
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
-from stages.constraints.stage import AskedConstraints, make_constraints
+from stages.constraints.stage import AskedConstraints, asked_or_default, make_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.mirror_images import views_known
 from stages.nn.initial_agreement import (
@@ -71,7 +71,7 @@ def train(
     clusters, warned = run.require("clusters", stage) if stage > 0 else None, Keeping(context.reporter)
     if clusters is not None:
         require_same_dataset(clusters, dataset)
-    told = make_constraints(run, dataset, constraints or AskedConstraints(), context=context) if stage == 0 else None
+    told = make_constraints(run, dataset, asked_or_default(constraints), context=context) if stage == 0 else None
     if told is not None and told.artifact is None:
         return told
     known = None if told is None else told.artifact

@@ -11,11 +11,16 @@ from PIL import Image
 
 from dbc_cli.__main__ import run_command
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, MergeParameters
+from stages.arrays.backend import resolve_torch_device
+from stages.constraints.stage import AskedConstraints, asked_or_default
 from stages.errors import DbcError, DbcWarning, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
+from stages.ingest.formats import recognise_source
 from stages.ingest.stage import ingest
+from stages.loop.choice.stage import judge
 from stages.loop.last_clusters import asked_merge
+from stages.loop.run_stages import run_stages
 from stages.merge.stage import merge
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
@@ -84,6 +89,17 @@ WRONG: list[tuple[str, Any]] = [
     ("`n_clusters` must be a whole number, got 'many'", lambda: asked_merge(RUN, MergeParameters(), "many")),  # type: ignore[arg-type]
     ("`n_clusters` must be at least 1, got -1", lambda: asked_merge(RUN, MergeParameters(), -1)),
     ("`run` must be a folder, got the file ", lambda: RunDirectory(__file__)),
+    ("`run` must be a RunDirectory, got 'run'", lambda: judge("run")),  # type: ignore[arg-type]
+    ("no run found at run; make one with `ingest`", lambda: judge(RUN)),
+    ("`context` must be a Context, got None", lambda: judge(RUN, context=None)),  # type: ignore[arg-type]
+    ("`run` must be a RunDirectory, got 'run'", lambda: run_stages("run", None, on_row=print)),  # type: ignore[arg-type]
+    ("source 'photos' does not exist", lambda: recognise_source("photos")),
+    ("`labels` must be a path, got ''", lambda: AskedConstraints(labels="")),  # type: ignore[arg-type]
+    ("`source` must be a path, got ''", lambda: ingest(RUN, source="", parameters=IngestParameters(format="folder"))),
+    ("`root` must be a path, got ''", lambda: RunDirectory("")),
+    ("`memory_limit` must be at least 1, got -1", lambda: Context(memory_limit=-1)),
+    ("`device` must be auto, cpu, cuda or cuda:N, got None", lambda: resolve_torch_device(None)),  # type: ignore[arg-type]
+    ("`constraints` must be an AskedConstraints, got 'own.csv'", lambda: asked_or_default("own.csv")),  # type: ignore[arg-type]
     ("unknown `cache` 'hots': choose one of auto, device,", lambda: Context(cache="hots")),  # type: ignore[arg-type]
 ]
 
@@ -126,5 +142,15 @@ def test_an_unknown_field_of_the_network_is_named(tmp_path: Path) -> None:
     draw_photos(tmp_path / "photos")
     run = RunDirectory(str(tmp_path / "run"))
     ingest(run, source=str(tmp_path / "photos"), parameters=IngestParameters(format="folder", height=32, width=32))
+    for initial in (None, "resnet10"):
+        for call in (
+            lambda: extract(run, parameters=ExtractParameters(), initial=initial),  # noqa: B023
+            lambda: train(run, overrides={}, initial=initial),  # noqa: B023
+        ):
+            with pytest.raises(UsageError, match="`initial` must be fields by name, got"):
+                call()
+    for stage in ("1", float("nan")):
+        with pytest.raises(UsageError, match="`from_stage` must be a whole number"):
+            merge(run, parameters=MergeParameters(), from_stage=stage)
     with pytest.raises(UsageError, match=r"unknown `initial` field 'bakbone': choose among backbone, weights"):
         extract(run, parameters=ExtractParameters(), initial={"bakbone": "resnet10"})

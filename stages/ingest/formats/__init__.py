@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
+from stages.arguments import path_of
 from stages.errors import UsageError
 from stages.ingest.formats.boxes_file import unread_boxes
 from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
@@ -101,8 +102,9 @@ def _named_like_pictures(source: Path, paths: Sequence[str], left_out: Counter[s
     return [f"{told}; if they hold boxes, name their `format`, such as 'yolo' or 'voc', or save these as COCO"]
 
 
-def recognise_source(source: Path) -> Recognised:
+def recognise_source(source: Path | str) -> Recognised:
     """The format that `source` has, and why; UsageError if it is no folder or plain file."""
+    source = path_of("source", source)
     _check_source(source)
     return recognise(source, FORMATS.values())
 

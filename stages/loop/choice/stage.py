@@ -27,6 +27,7 @@ from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.descent import clusters_now, stages_now
 from stages.runs.lineage import before_review, dataset_of, features_and_dataset, with_clusters
+from stages.runs.next_stage import require_run
 from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, took_few
@@ -88,6 +89,7 @@ def judge(
 
     `measures` are those of all `measured_stages`, which are taken if they are not given.
     """
+    require_run(run, context)
     if measures is None:
         run = with_clusters(run, context.reporter.note)
         compared = Compared.of(context)
