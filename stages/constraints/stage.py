@@ -18,13 +18,14 @@ from stages.arrays.partition import connected
 from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamples, canonical, chain_told, read_answers
 from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import Derived, derived_pairs, shows_different
-from stages.constraints.labels import labelled_pairs, read_labels
+from stages.constraints.labels import OWN, labelled_pairs, read_labels
 from stages.errors import UsageError
+from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import one_individual_note, shown
 from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter, so_many
 from stages.runs.context import Context
-from stages.runs.lineage import dataset_of, made_from
+from stages.runs.lineage import dataset_of, grown_from, made_from
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, clusters_manifest, constraints_manifest, dataset_manifest
 from stages.runs.source_names import names_of, only_names
@@ -147,7 +148,7 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     made = make_artifact(run, request, compute, context=context.without_force())
     _tell_renamed(made, names, context.reporter)
     if made.status == "created" and made.artifact is not None:
-        if doubt := one_individual_note(names):
+        for doubt in _doubts(run, dataset, names, is_own=asked.labels == OWN):
             context.reporter.warn(f"`labels`: {doubt}")
         unsure = f"; unsure ones, which say nothing: {answers.n_unsure}" if answers.n_unsure else ""
         labelled = f"; {note}" if note else ""
@@ -156,6 +157,20 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
         meant = f"; {path_or_file_name(answers.alike)}" if answers.alike else ""
         context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{meant}{labelled}")
     return made
+
+
+def _doubts(run: RunDirectory, dataset: Artifact, names: list[str], *, is_own: bool) -> list[str]:
+    """Lines about labels `names` that may be no individuals; `is_own` if they are the identities of `dataset`."""
+    told, first = [one_individual_note(names)], dataset
+    while is_own and (before := grown_from(run, first)) is not None:
+        first = before
+    added = [] if first is dataset else sorted({*names}.difference(map(str, names_of(first, "identity"))))
+    if added:
+        told.append(
+            f"identities that only added pictures have: {len(added)} ({shortened([*map(shown, added)])}), each of one "
+            "cluster; if they are days or places, give a table of path,identity in place of 'identities'"
+        )
+    return [line for line in told if line]
 
 
 def _tell_renamed(made: Made, names: list[str], reporter: Reporter) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError, UsageError
-from stages.ingest.formats import FORMATS
+from stages.errors import UsageError
+from stages.ingest.formats import FORMATS, read_samples
 from stages.ingest.formats.format import STEPS, Findings
+from stages.ingest.formats.layout import shortened
+from stages.ingest.formats.names import shown
 from stages.ingest.joining import NAMED, stored_samples, texts_of
-from stages.runs.lineage import made_from
+from stages.runs.lineage import grown_from, made_from
 from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.runs.source_names import names_of
 from stages.runs.store import Artifact
+from stages.samples import Samples
 
 _KEPT_FIELDS = ("height", "width", "seed", "by_light")
 """Parameters that a dataset and what is added to it share."""
@@ -75,19 +81,34 @@ def _read_alike(run: RunDirectory, before: Artifact, layout: DatasetFormat) -> d
     found: dict[str, Any] = {}
     dataset: Artifact | None = before
     while dataset is not None and (made_with := dataset_manifest(dataset).parameters).format != layout:
-        dataset = _grown_from(run, dataset)
+        dataset = grown_from(run, dataset)
     if dataset is not None:
         found = {name: getattr(made_with, name) for name in _READING_FIELDS}
     found["encounter_gap"] = gap
     return {name: value for name, value in found.items() if value != getattr(plain, name)}
 
 
-def _grown_from(run: RunDirectory, dataset: Artifact) -> Artifact | None:
-    """The dataset that `dataset` was made from; None where there is none, or it is gone."""
-    try:
-        return made_from(run, dataset, "dataset")
-    except DbcError:
-        return None
+def read_as_known(
+    before: Artifact, source: Path, *, root: Path | None, parameters: IngestParameters, findings: Findings
+) -> Samples:
+    """The samples of `source` that joins the dataset `before`: without identities if folders are all that names them and none
+    is called as an individual there, which is told. Folders of new pictures are more often days and places than individuals.
+    """
+    without = deepcopy(findings)
+    samples = read_samples(source, root=root, parameters=parameters, findings=findings)
+    names = sorted({*samples.identity} - {""})
+    if parameters.format != "folder" or parameters.identity_pattern is not None or not names:
+        return samples
+    if not {*names}.isdisjoint(name for name in names_of(before, "identity") if name):
+        return samples
+    vars(findings).update(vars(without))
+    findings.notes.append(
+        f"folders whose names are not taken for identities, because no individual of the run is called so: {len(names)} "
+        f"({shortened([*map(shown, names)])}); if they are individuals, `dbc ingest --add` takes them with "
+        "`folder_identities=True`"
+    )
+    nobody = parameters.model_copy(update={"folder_identities": False})
+    return read_samples(source, root=root, parameters=nobody, findings=findings)
 
 
 def _plain(value: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from stages.arguments import path_of
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition
 from stages.ingest.anonymous import anonymous, without_source
-from stages.ingest.as_before import inherited
+from stages.ingest.as_before import inherited, read_as_known
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
@@ -90,8 +91,9 @@ def ingest(
     findings, kept = Findings(), Keeping(context.reporter)
     context = replace(context, reporter=kept)
     before = run.require("dataset") if add else None
+    by_folder = parameters.folder_identities
     parameters = parameters if before is None else inherited(parameters, run, before, findings)
-    images = _images(source, root, before, parameters, findings)
+    images = _images(source, root, before, parameters, findings, by_folder=by_folder)
     if before is not None and not images.n_new:
         findings.tell(context.reporter)
         return Made(
@@ -152,12 +154,21 @@ def ingest(
 
 
 def _images(
-    source: Path | None, root: Path | None, before: Artifact | None, parameters: IngestParameters, findings: Findings
+    source: Path | None,
+    root: Path | None,
+    before: Artifact | None,
+    parameters: IngestParameters,
+    findings: Findings,
+    *,
+    by_folder: bool | None,
 ) -> _Images:
-    """The images of `source`, with those of the dataset `before` if there is one, in the order they are stored in."""
+    """The images of `source`, with those of the dataset `before` if there is one, in the order they are stored in.
+
+    `by_folder` is what the user says of folders as identities, where `parameters` may have it from the run.
+    """
     if source is None:
         return _drawn(before, parameters)
-    samples = _samples(source, root, before, parameters, findings)
+    samples = _samples(source, root, before, parameters, findings, by_folder=by_folder)
     root = image_root(source, root)
     pixels = Files(root, parameters.pad)
     digests = digest_images(root, samples)
@@ -227,9 +238,16 @@ def _keep_digests(dataset: Artifact, images: _Images, good: BoolArray, *, is_ano
 
 
 def _samples(
-    source: Path, root: Path | None, before: Artifact | None, parameters: IngestParameters, findings: Findings
+    source: Path,
+    root: Path | None,
+    before: Artifact | None,
+    parameters: IngestParameters,
+    findings: Findings,
+    *,
+    by_folder: bool | None,
 ) -> Samples:
-    samples = read_samples(source, root=root, parameters=parameters, findings=findings)
+    read = read_samples if before is None or by_folder else partial(read_as_known, before)
+    samples = read(source, root=root, parameters=parameters, findings=findings)
     if before is None and parameters.view_pattern is not None and not any(samples.view_name):
         raise UsageError(
             f"`view_pattern` {shown(parameters.view_pattern)} gives no picture a view; correct it, as in "

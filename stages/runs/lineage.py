@@ -34,6 +34,14 @@ def made_from(run: RunDirectory, artifact: Artifact, kind: ArtifactKind) -> Arti
     return None if parent is None else run.resolve(parent)
 
 
+def grown_from(run: RunDirectory, dataset: Artifact) -> Artifact | None:
+    """The dataset that pictures were added to, which made `dataset`; None where there is none, or it is gone."""
+    try:
+        return made_from(run, dataset, "dataset")
+    except DbcError:
+        return None
+
+
 def dataset_of(run: RunDirectory, artifact: Artifact) -> Artifact:
     """The dataset that an artifact was made from; DbcError where it is gone."""
     dataset = made_from(run, artifact, "dataset")

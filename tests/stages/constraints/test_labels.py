@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.arrays.partition import connected
@@ -186,6 +187,23 @@ def test_junk_that_would_be_one_individual_is_warned_of_once(run: RunDirectory, 
         make_constraints(run, dataset, labels, context=Context(reporter=kept))
     (warned,) = kept.warned
     assert warned.startswith("`labels`: identity -1 is one individual like any other; if it stands for junk")
+
+
+def test_own_identities_that_only_added_pictures_have_are_told(tmp_path: Path) -> None:
+    run, kept = RunDirectory(tmp_path / "run"), Keeping(SILENT)
+    for number, names in enumerate((["Kira", "Zora"], ["Kira", "2024-05"])):
+        for name in names:
+            (folder := tmp_path / f"{number}" / name).mkdir(parents=True)
+            Image.fromarray(np.full((8, 8), 99 * number + ord(name[0]), dtype=np.uint8)).save(folder / "1.png")
+        size = {} if number else {"height": 8, "width": 8}
+        asked = IngestParameters(format="folder", folder_identities=True, test_fraction=0, **size)  # type: ignore[arg-type]
+        ingest(run, source=tmp_path / f"{number}", parameters=asked, add=number > 0)
+        own = AskedConstraints(labels=OWN)
+        make_constraints(run, run.require("dataset"), own, context=Context(reporter=kept))
+    (warned,) = [line for line in kept.warned if "only added" in line]
+    assert warned.startswith(
+        "`labels`: identities that only added pictures have: 1 ('2024-05'), each of one cluster; if they"
+    )
 
 
 def test_labels_that_answers_contradict_are_refused_with_the_chain(run: RunDirectory, tmp_path: Path) -> None:

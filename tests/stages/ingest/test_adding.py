@@ -211,7 +211,9 @@ def test_a_source_is_read_as_the_newest_dataset_of_its_format_was(
     later = IngestParameters(format="folder", height=8, identity_pattern="^([^/]+)", encounter_gap=60)
     grown: list[Any] = [SimpleNamespace(manifest=SimpleNamespace(parameters=each)) for each in (first, later)]
     monkeypatch.setattr(as_before, "dataset_manifest", lambda dataset: dataset.manifest)
-    monkeypatch.setattr(as_before, "made_from", lambda _, dataset, __: grown[0] if dataset is grown[1] else None)
+    monkeypatch.setattr(
+        "stages.runs.lineage.made_from", lambda _, dataset, __: grown[0] if dataset is grown[1] else None
+    )
 
     def read(**given: Any) -> tuple[IngestParameters, list[str]]:
         findings = Findings()
@@ -236,7 +238,7 @@ def test_a_source_is_read_as_the_newest_dataset_of_its_format_was(
     def gone(*_: Any) -> None:
         raise DbcError("it is missing")
 
-    monkeypatch.setattr(as_before, "made_from", gone)
+    monkeypatch.setattr("stages.runs.lineage.made_from", gone)
     found, _ = read(format="video")
     assert (found.every_seconds, found.identity_pattern, found.encounter_gap) == (None, None, 60)
 
@@ -373,6 +375,34 @@ def test_whole_pictures_join_boxes_of_others_and_what_they_lack_is_told(
     assert "new samples without what most of the run have: camera of 2;" in told
     again = ingest(run, source=catalogue, parameters=asked, add=True)
     assert (again.status, again.artifact) == ("up to date", added)
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "taken"),
+    [
+        (["card/lake/1.png", "card/hill/2.png"], {}, set()),
+        (["card/Kira/1.png", "card/Rex/2.png"], {}, {"Kira", "Rex"}),
+        (["card/lake/1.png", "card/hill/2.png"], {"folder_identities": True}, {"lake", "hill"}),
+    ],
+)
+def test_folders_of_new_pictures_are_individuals_if_one_is_known_or_it_is_said(
+    tmp_path: Path, names: list[str], given: dict[str, bool], taken: set[str]
+) -> None:
+    """Two months became individuals of a catalogue, and took the place of known ones. What a run began with says nothing."""
+    ingested(tmp_path / "run", draw(tmp_path / "who", ["Kira/1.png", "Zora/2.png"], seed=0), folder_identities=True)
+    draw(tmp_path, names, seed=1)
+    made = ingested(tmp_path / "run", tmp_path / "card", add=True, **given)
+    paths, identities = dataset_of(made).read("path"), dataset_of(made).read("identity")
+    assert {name for path, name in zip(paths, identities, strict=True) if "card/" in path} - {""} == taken
+    told = "folders whose names are not taken for identities, because no individual of the run is called so: 2 "
+    assert any(note.startswith(told) for note in made.notes) == (not taken)
+    assert any(note.startswith("identities: the names of 2 folders") for note in made.notes) == bool(taken)
+    assert ingested(tmp_path / "run", tmp_path / "card", add=True, **given).status == "up to date"
+    # what was not taken decides nothing later
+    draw(tmp_path / "more", ["Zora/9.png"], seed=2)
+    assert "Zora" in dataset_of(ingested(tmp_path / "run", tmp_path / "more", add=True, folder_identities=True)).read(
+        "identity"
+    )
 
 
 def test_drawn_people_get_no_others(tmp_path: Path) -> None:
