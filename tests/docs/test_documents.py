@@ -12,6 +12,7 @@ import click
 import pytest
 
 from dbc_cli.commands import all_commands
+from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, PEOPLE, made
 from tests.conftest import REPOSITORY
 from tests.docs.documents import DOCUMENTS, GUIDES, anchors, blocks, dbc_commands, links, name_of
@@ -47,6 +48,21 @@ def test_python_runs(document: Path, folder_of_a_run: Path, monkeypatch: pytest.
     names: dict[str, Any] = {}
     for code in blocks(document, "python"):
         exec(compile(code, name_of(document), "exec"), names)
+
+
+def test_the_digest_of_the_page_is_that_of_every_array(folder_of_a_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder_of_a_run)
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(blocks(REPOSITORY / "docs" / "artifacts.md", "python")), "docs/artifacts.md", "exec"), names)
+    run = RunDirectory(folder_of_a_run / "runs" / "photos")
+    artifacts = [
+        run.require("dataset"),
+        *(run.require(kind, 1) for kind in ("clusters", "model", "features", "metrics")),
+    ]
+    for artifact in artifacts:
+        group = names["zarr"].open(artifact.path, mode="r")
+        found = {name: names["array_digest"](group[name][...]) for name in artifact.manifest.arrays}
+        assert found == {name: record.sha256 for name, record in artifact.manifest.arrays.items()}
 
 
 def test_capture_histories_have_an_animal_once_a_day_and_station(
