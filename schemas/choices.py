@@ -107,7 +107,17 @@ Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
 IntraNormalizer = Literal["n", "n2"]
 Linkage = Literal["average", "single"]
 """Which distance of two clusters a criterion takes, in SciPy's words: the mean over pairs of samples, or the smallest."""
-Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch", "pul", "eug", "race", "stepwise", "dgm"]
+Clusterer = Literal[
+    "dbc",
+    "dbscan",
+    "hdbscan",
+    "finch",
+    "pul",
+    "eug",
+    "race",
+    "stepwise",
+    "dgm",
+]
 """What makes the clusters of a stage: merges by a criterion, or a method of `stages.merge.clusterers`."""
 CLUSTERERS: tuple[Clusterer, ...] = ("dbc", "dbscan", "hdbscan", "finch")
 """Those that need nothing but features; the others belong to `dbc baseline`."""
