@@ -121,7 +121,7 @@ def _prepared(data: DataSet, arguments: argparse.Namespace) -> DataSet:
 
 
 def _ablation(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
-    cells = ablation_cells(data.plan, variants=tuple(VARIANTS), seeds=arguments.seeds, dbc_lambda=None, buc_lambda=None)
+    cells = ablation_cells(data.plan, variants=tuple(VARIANTS), seeds=arguments.seeds, lambda_=None, buc_lambda=None)
     results = kept_results(data, cells, n_jobs=arguments.jobs)
     figure = comparison_sheet(runs_by_label(results), title=f"{data.name}: ablation", chosen=chosen_by_label(results))
     save(figure, arguments.out / f"{data.name}-ablation")

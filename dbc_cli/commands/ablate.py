@@ -44,7 +44,7 @@ ABLATE = (
         "eug-exclusive, and all of dbc baseline.",
         metavar="LIST",
     ),
-    Flag("buc_lambda", float, "λ of BUC; --lambda is the λ of DBC.", "0.005"),
+    Flag("buc_lambda", float, "λ of BUC; --lambda is that of the other criteria.", "0.005"),
 )
 
 PUBLISHED_UPDATE = "stale"
@@ -101,7 +101,7 @@ def ablate(given: Given) -> None:
         variants = values_of(Flag("variants", str, ""), given.get("variants", ",".join(VARIANTS)))
         values = {name: value for name, value in given.values.items() if name != "criterion"}
         plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))
-        lambdas = {"dbc_lambda": given["lambda_"], "buc_lambda": given["buc_lambda"]}
+        lambdas = {"lambda_": given["lambda_"], "buc_lambda": given["buc_lambda"]}
         cells = ablation_cells(plan, variants=variants, seeds=seeds, **lambdas)
     tell_of_unlike(given, cells)
     compare_and_show(given, cells, name=name, others=others, methods=given["methods"] is not None)

@@ -16,21 +16,19 @@ from stages.loop.plan import Plan
 
 
 def ablation_cells(
-    plan: Plan, *, variants: Sequence[str], seeds: Sequence[int], dbc_lambda: float | None, buc_lambda: float | None
+    plan: Plan, *, variants: Sequence[str], seeds: Sequence[int], lambda_: float | None, buc_lambda: float | None
 ) -> list[Cell]:
     """A cell for every variant and seed: they differ in criterion, λ and update, and agree in everything else of `plan`.
 
-    λ is by default the published one of its criterion. UsageError for an unknown variant, or one that the metric or the
-    use of cameras does not allow.
+    λ is `buc_lambda` of buc and `lambda_` of others, by default the published one of the criterion. UsageError for an
+    unknown variant, or one that the metric or the use of cameras does not allow.
     """
-    given = {"dbc": dbc_lambda, "buc": buc_lambda}
-    lambdas = {**PUBLISHED_LAMBDA, **{name: value for name, value in given.items() if value is not None}}
     cells = []
     for variant in variants:
         if variant not in VARIANTS:
             raise UsageError(f"`variants` must be some of {','.join(VARIANTS)}, got {variant!r}")
         title, changes = VARIANTS[variant]
-        changed = {"lambda_": lambdas[changes["criterion"]], **changes}
+        changed = {"lambda_": asked_lambda(changes["criterion"], lambda_, buc_lambda), **changes}
         problem = broken_rule(MERGE_RULES, **dict(plan.merge) | changed)
         if problem is not None:
             raise UsageError(f"{problem}, or leave {variant} out of `variants`")
@@ -38,6 +36,12 @@ def ablation_cells(
         merge = plan.merge.model_copy(update=changed)
         cells += _seeded(replace(plan, merge=merge), name, seeds, {"variant": title})
     return cells
+
+
+def asked_lambda(criterion: str, lambda_: float | None, buc_lambda: float | None) -> float:
+    """The λ of `criterion` in an ablation: `buc_lambda` of buc, `lambda_` of others; the published one if that is None."""
+    asked = buc_lambda if criterion == "buc" else lambda_
+    return PUBLISHED_LAMBDA[criterion] if asked is None else asked
 
 
 def clusterer_cells(plan: Plan, *, clusterers: Sequence[str], seeds: Sequence[int]) -> list[Cell]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from schemas.choices import CLUSTERERS
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from schemas.recipes import VARIANTS, merging_of
-from stages.compare.ablation import ablation_cells, clusterer_cells, method_cells
+from stages.compare.ablation import ablation_cells, asked_lambda, clusterer_cells, method_cells
 from stages.compare.cells import Cell, CellResult, unlike
 from stages.compare.grid import combinations, folder_name
 from stages.compare.history import evaluated_otherwise
@@ -219,21 +220,24 @@ def test_combinations_are_all_of_them_and_their_folders_differ() -> None:
 
 
 def test_an_ablation_changes_the_criterion_and_nothing_else(plan: Plan) -> None:
-    cells = ablation_cells(plan, variants=tuple(VARIANTS), seeds=(0, 7), dbc_lambda=0.2, buc_lambda=None)
-    assert len({cell.name for cell in cells}) == len(cells) == 10
+    cells = ablation_cells(plan, variants=tuple(VARIANTS), seeds=(0, 7), lambda_=0.2, buc_lambda=None)
+    assert len({cell.name for cell in cells}) == len(cells) == 2 * len(VARIANTS)
     merges = {cell.setting["variant"]: cell.plan.merge for cell in cells}
-    assert [merge.lambda_ for merge in merges.values()] == [0, 0.005, 0, 0.2, 0.2]
-    assert [merge.update for merge in merges.values()] == ["union", "union", "union", "union", "exact"]
+    named = {name: merges[VARIANTS[name][0]] for name in ("buc-", "buc", "dbc-", "dbc", "dbc-exact")}
+    assert [merge.lambda_ for merge in named.values()] == [0, 0.005, 0, 0.2, 0.2]
+    assert [merge.update for merge in named.values()] == ["union", "union", "union", "union", "exact"]
+    # of a criterion that was added
+    assert asked_lambda("mean-and-size", 0.3, 0.7) == 0.3
     for cell in cells:
         assert cell.plan.train["seed"] == cell.plan.initial["seed"] == cell.setting["seed"]
         assert cell.plan.merge.merge_percent == plan.merge.merge_percent
-    with pytest.raises(UsageError, match="`variants` must be some of buc-,buc,dbc-,dbc,dbc-exact, got 'dcb'"):
-        ablation_cells(plan, variants=("dcb",), seeds=(0,), dbc_lambda=None, buc_lambda=None)
+    with pytest.raises(UsageError, match=f"`variants` must be some of {','.join(VARIANTS)}, got 'dcb'"):
+        ablation_cells(plan, variants=("dcb",), seeds=(0,), lambda_=None, buc_lambda=None)
     near = replace(plan, merge=plan.merge.model_copy(update={"metric": "jaccard"}))
     with pytest.raises(
         UsageError, match=r"`metric='jaccard'` needs `criterion='dbc'`, .* or leave buc- out of `variants`"
     ):
-        ablation_cells(near, variants=("dbc", "buc-"), seeds=(0,), dbc_lambda=None, buc_lambda=None)
+        ablation_cells(near, variants=("dbc", "buc-"), seeds=(0,), lambda_=None, buc_lambda=None)
 
 
 def test_clusterers_are_compared_in_one_loop_and_what_cannot_go_together_is_refused(plan: Plan) -> None:
@@ -241,7 +245,7 @@ def test_clusterers_are_compared_in_one_loop_and_what_cannot_go_together_is_refu
     assert [cell.name for cell in cells[2:4]] == ["ablate/clusterer-dbscan-seed0", "ablate/clusterer-dbscan-seed7"]
     assert [cell.plan.merge.clusterer for cell in cells[::2]] == ["dbc", "dbscan", "finch"]
     assert {cell.plan.merge.model_copy(update={"clusterer": "dbc"}) for cell in cells} == {plan.merge}
-    with pytest.raises(UsageError, match=r"`clusterers` must be some of dbc,dbscan,hdbscan,finch, got 'kmeans'"):
+    with pytest.raises(UsageError, match=f"`clusterers` must be some of {','.join(CLUSTERERS)}, got 'kmeans'"):
         clusterer_cells(plan, clusterers=("kmeans",), seeds=(0,))
     penalised = replace(plan, merge=plan.merge.model_copy(update={"camera": "penalty"}))
     with pytest.raises(
