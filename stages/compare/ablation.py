@@ -103,8 +103,8 @@ def _both(knows: str, more: str) -> str:
 def known_of(plan: Plan, *, has_cameras: bool) -> str:
     """What a plan uses beside pictures, in words: cameras, labels, answers, or nothing."""
     cameras = ["cameras"] if has_cameras and plan.merge.camera != "ignored" else []
-    labels = [] if plan.constraints is None or plan.constraints.labels is None else ["labels"]
-    answers = [] if plan.constraints is None or plan.constraints.file is None else ["answers"]
+    labels = [] if plan.constraints.labels is None else ["labels"]
+    answers = [] if plan.constraints.file is None else ["answers"]
     return ", ".join([*cameras, *labels, *answers]) or "nothing"
 
 
