@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from schemas.choices import IntraNormalizer, Update
 from stages.arrays.backend import to_host
-from stages.merge.checks import require_clusters, require_matrix, require_options, with_defaults
+from stages.arrays.checks import require_matrix
+from stages.merge.checks import require_clusters, require_options, with_defaults
 from stages.merge.clusters import parse_labels
 from stages.merge.selection.links import Constraints, Joined, Links, join_same, nodes_of, parse_constraints
 from stages.typing import Array, Int64Array

@@ -1,4 +1,4 @@
-"""What a merge refuses before it begins: options out of range, features that are no matrix, too few clusters."""
+"""What a merge refuses before it begins: options out of range, too few clusters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from numbers import Integral, Real
 from typing import Any, get_args
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj, is_torch_array
 
 from schemas.choices import PUBLISHED_LAMBDA, IntraNormalizer, Update
 from schemas.recipes import DEFAULT_RECIPE, merging_by
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.errors import DbcError, UsageError
 from stages.merge.selection.criterion import criterion_names
-from stages.typing import Array
 
 
 def require_options(lambda_: float, n_merges: int, *, update: str, intra_normalizer: str) -> None:
@@ -80,31 +78,6 @@ def require_counts(**values: int | None) -> None:
             require_whole(name, value)
             if value < 1:
                 raise UsageError(f"`{name}` must be at least 1, got {value}")
-
-
-def require_matrix(features: Array) -> None:
-    """Raise DbcError unless `features` are an array of real numbers of two dimensions, neither of them 0."""
-    if not is_array_api_obj(features):
-        raise DbcError(
-            f"features must be an array (n_samples, n_dimensions), such as NumPy's, got {type(features).__name__}; "
-            "numpy.asarray may make one of it"
-        )
-    if isinstance(features, np.ma.MaskedArray):
-        raise DbcError("features must be an array without a mask, got NumPy's MaskedArray; fill in what is masked")
-    if is_torch_array(features) and (
-        features.requires_grad or features.is_meta or str(features.layout) != "torch.strided"
-    ):
-        raise DbcError(
-            "features must be a dense tensor without gradient, got a tensor that has one, is sparse or has no values; "
-            "give features.detach() or features.to_dense()"
-        )
-    if not array_namespace(features).isdtype(features.dtype, ("real floating", "integral")):
-        raise DbcError(f"features must be real numbers, got an array of {features.dtype}; convert them")
-    if features.ndim != 2 or 0 in features.shape:
-        raise DbcError(
-            f"features must have shape (n_samples, n_dimensions), both at least 1, got {tuple(features.shape)}; "
-            "extract them again"
-        )
 
 
 def require_clusters(n_clusters: int, n_merges: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stages.merge.checks import require_matrix
+from stages.arrays.checks import require_matrix
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.merge_stage import merge_stage
 from stages.merge.schedule import initial_labels

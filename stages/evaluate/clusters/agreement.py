@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.arrays.checks import require_integers
 from stages.errors import DbcError
 from stages.evaluate.clusters.information import Contingency, information_scores, n_pairs
 from stages.samples import UNKNOWN
@@ -81,7 +82,7 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
     Raises
     ------
     DbcError
-        If the three lengths differ.
+        If one is no array of integers (n_samples,), or the three lengths differ.
 
     Examples
     --------
@@ -90,6 +91,7 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
     >>> found.purity, found.pairwise_precision
     (0.75, 0.5)
     """
+    require_integers(labels=labels, pid=pid, camid=camid)
     if not len(labels) == len(pid) == len(camid):
         raise DbcError(
             f"labels, pids and camids must be equally many, got {len(labels)}, {len(pid)} and {len(camid)}; take clusters "

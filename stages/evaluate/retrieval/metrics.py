@@ -11,8 +11,9 @@ from array_api_compat import array_namespace, is_numpy_array
 
 from schemas.choices import AveragePrecision
 from stages.arrays.backend import n_cores
+from stages.arrays.checks import require_integers, require_matrix
 from stages.arrays.unit_rows import as_unit_rows
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.evaluate.retrieval.pairs import PidPairs, pid_pair_blocks
 from stages.evaluate.retrieval.ranking import match_ranks
 from stages.evaluate.retrieval.reranking import Reranking, encode, reranked, reranking_block
@@ -84,8 +85,10 @@ class RetrievalMetrics:
         return self.n_queries - self.n_valid
 
     def rank(self, k: int) -> float:
-        """Share of the valid queries with a match among the first `k`, at most 50."""
-        return float(self.cmc[k - 1])
+        """Share of the valid queries with a match among the first `k`, 1 to 50; UsageError for another."""
+        if k not in range(1, N_RANKS + 1):
+            raise UsageError(f"`k` must be a whole number from 1 to {N_RANKS}, got {k!r}")
+        return float(self.cmc[int(k) - 1])
 
     @property
     def mAP(self) -> float:  # noqa: N802
@@ -137,7 +140,7 @@ def evaluate_retrieval(
     Raises
     ------
     DbcError
-        If lengths disagree, or features are not normalised.
+        If features are no matrices or not normalised, ids no integers, or lengths or dimensions disagree.
 
     Examples
     --------
@@ -147,8 +150,14 @@ def evaluate_retrieval(
     >>> evaluate_retrieval(features[1:2], features, **ids).mAP
     1.0
     """
+    require_integers(query_pid=query_pid, gallery_pid=gallery_pid, query_camid=query_camid, gallery_camid=gallery_camid)
     query = _checked("query", query, query_pid, query_camid)
     gallery = _checked("gallery", gallery, gallery_pid, gallery_camid)
+    if query.shape[1] != gallery.shape[1]:
+        raise DbcError(
+            f"query and gallery features must have as many dimensions, got {query.shape[1]} and {gallery.shape[1]}; take "
+            "those of one model"
+        )
     _check_encounters(encounters, len(query_pid), len(gallery_pid))
     n_query, n_gallery = query.shape[0], gallery.shape[0]
     kept = np.flatnonzero(gallery_pid >= 0)
@@ -306,6 +315,7 @@ def _precision_before(nth: Int64Array, rank: Int64Array) -> Float64Array:
 
 def _checked(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> Array:
     """`as_unit_rows` of the features; DbcError if ids do not match them."""
+    require_matrix(features, what=f"{name} features", may_be_empty=True)
     n_features = features.shape[0]
     if not n_features == len(pid) == len(camid):
         raise DbcError(

@@ -120,7 +120,7 @@ def test_perfect_clusters_have_every_figure_at_one() -> None:
 
 def test_all_singletons_are_precise_and_recall_nothing() -> None:
     pid = np.repeat(np.arange(40), 2) + 1
-    found = measure_agreement(np.arange(80), pid, np.zeros(80))
+    found = measure_agreement(np.arange(80), pid, np.zeros(80, dtype=np.int32))
     assert (found.pairwise_precision, found.pairwise_recall, found.pairwise_f) == (1.0, 0.0, 0.0)
     assert (found.bcubed_precision, found.bcubed_recall) == (1.0, 0.5)
     assert (found.purity, found.singleton_share) == (1.0, 1.0)
@@ -147,3 +147,19 @@ def test_one_sample_and_no_sample_are_measured_without_warnings() -> None:
 def test_lengths_that_differ_are_named() -> None:
     with pytest.raises(DbcError, match="equally many, got 2, 3 and 3"):
         measure_agreement(np.arange(2), np.arange(3), np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "got"),
+    [
+        (0, np.zeros((3, 1), dtype=np.int64), r"labels must be .*, got int64 of shape \(3, 1\)"),
+        (1, [1, 2, 3], "pid must be .*, got list"),
+        (2, np.full(3, np.nan), "camid must be .*, got float64"),
+        (2, np.ma.array(np.arange(3)), "camid must be .*, got MaskedArray"),
+    ],
+)
+def test_what_is_no_array_of_integers_is_refused(place: int, wrong: object, got: str) -> None:
+    arrays = [np.arange(3)] * 3
+    arrays[place] = wrong
+    with pytest.raises(DbcError, match=got):
+        measure_agreement(*arrays)

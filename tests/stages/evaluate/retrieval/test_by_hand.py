@@ -92,6 +92,16 @@ def test_no_valid_query_gives_nan_figures(n_query: int, n_gallery: int) -> None:
             {"query_pid": np.zeros(2, dtype=np.int32)},
             "query features, pids and camids must be equally many, got 1, 2 and 1",
         ),
+        ({"query": np.eye(1, 4, dtype=np.float32)}, "must have as many dimensions, got 4 and 2"),
+        (
+            {"query": [[1.0, 0.0]]},
+            "query features must be an array (n_samples, n_dimensions), such as NumPy's, got list",
+        ),
+        ({"query_pid": [1]}, "query_pid must be a NumPy array (n,) of integers, got list"),
+        (
+            {"query_camid": np.zeros((1, 1), dtype=np.int32)},
+            "query_camid must be a NumPy array (n,) of integers, got int32 of",
+        ),
     ],
 )
 def test_bad_input_is_named(change: Case, said: str) -> None:
@@ -99,3 +109,9 @@ def test_bad_input_is_named(change: Case, said: str) -> None:
         evaluate_retrieval(**(by_hand() | change))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("k", [0, -1, 51, 1.5])
+def test_a_rank_outside_the_curve_is_refused(k: int) -> None:
+    with pytest.raises(DbcError, match="`k` must be a whole number from 1 to 50, got"):
+        evaluate_retrieval(**by_hand()).rank(k)
