@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -44,7 +44,7 @@ WITHOUT_STAGE: tuple[ArtifactKind, ...] = ("dataset", "constraints")
 """The kinds that belong to the run and to no stage of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class RunDirectory:
     """The artifacts under `root`.
 
@@ -54,11 +54,19 @@ class RunDirectory:
     """
 
     root: Path
-    pinned: Mapping[ArtifactKind, int] = field(default_factory=dict)
-    chosen: Mapping[tuple[ArtifactKind, int], int] = field(default_factory=dict)
+    pinned: Mapping[ArtifactKind, int]
+    chosen: Mapping[tuple[ArtifactKind, int], int]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "root", path_of("root", self.root))
+    def __init__(
+        self,
+        root: Path | str,
+        pinned: Mapping[ArtifactKind, int] | None = None,
+        chosen: Mapping[tuple[ArtifactKind, int], int] | None = None,
+    ) -> None:
+        # so that a type checker, too, lets text be given
+        object.__setattr__(self, "root", path_of("root", root))
+        object.__setattr__(self, "pinned", {} if pinned is None else pinned)
+        object.__setattr__(self, "chosen", {} if chosen is None else chosen)
         if taken := next((place for place in (self.root, *self.root.parents) if place.is_file()), None):
             raise UsageError(f"`run` must be a folder, got the file {taken}; give another")
 

@@ -60,6 +60,16 @@ def test_the_commands_find_all_that_the_loop_made(tmp_path: Path, monkeypatch: p
     assert later == {*metrics, "stage-init/features/v1.zarr"}
 
 
+def test_types_are_checked_of_the_page_as_it_is() -> None:
+    """mypy checks `python_page.py`, which this writes if it is not the page's code: look at it, and commit it."""
+    file = Path(__file__).with_name("python_page.py")
+    head = '"""The code of `docs/python.md`, for mypy; `test_python.py` writes it."""\n# ruff: noqa\n# fmt: off\n\n'
+    code = head + "\n".join(blocks(PYTHON, "python"))
+    if file.read_text() != code:
+        file.write_text(code)
+        pytest.fail(f"{file.name} was not the code of docs/python.md, and is now")
+
+
 RUN = RunDirectory("run")
 WRONG: list[tuple[str, Any]] = [
     ("`run` must be a RunDirectory, got 'run'", lambda: merge("run", parameters=MergeParameters())),  # type: ignore[arg-type]
