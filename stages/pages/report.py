@@ -24,7 +24,7 @@ from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
 from stages.reporting import Reporter
 from stages.runs.descent import older_chain
-from stages.runs.lineage import dataset_of, made_from, parent_of, told_left_out
+from stages.runs.lineage import dataset_of, made_from, metrics_of, told_left_out
 from stages.runs.naming import lineage_of
 from stages.runs.run_directory import (
     RunDirectory,
@@ -33,7 +33,7 @@ from stages.runs.run_directory import (
     constraints_manifest,
     metrics_manifest,
 )
-from stages.runs.store import Artifact, every_version
+from stages.runs.store import Artifact
 from stages.typing import Float64Array
 
 MOST_MERGES = 300
@@ -131,15 +131,6 @@ def _trust(run: RunDirectory, stage: int) -> list[str]:
         if told is not None and told.shown == stage:
             return [f"How far to trust these clusters: {told.trust}."]
     return []
-
-
-def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | None:
-    """The newest metrics of `stage` that were measured on `clusters`; None if there are none."""
-    for metrics in every_version(run.directory("metrics", stage)):
-        measured = parent_of(metrics, "clusters")
-        if measured is not None and measured.id == clusters.manifest.id:
-            return metrics
-    return None
 
 
 def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[RankedList]:

@@ -20,7 +20,7 @@ from stages.runs.run_directory import (
     model_manifest,
 )
 from stages.runs.source_names import samples_are
-from stages.runs.store import Artifact, share
+from stages.runs.store import Artifact, every_version, share
 
 
 def parent_of(artifact: Artifact, kind: ArtifactKind) -> Parent | None:
@@ -40,6 +40,15 @@ def grown_from(run: RunDirectory, dataset: Artifact) -> Artifact | None:
         return made_from(run, dataset, "dataset")
     except DbcError:
         return None
+
+
+def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | None:
+    """The newest metrics of `stage` that were measured on `clusters`; None if there are none."""
+    for metrics in every_version(run.directory("metrics", stage)):
+        measured = parent_of(metrics, "clusters")
+        if measured is not None and measured.id == clusters.manifest.id:
+            return metrics
+    return None
 
 
 def dataset_of(run: RunDirectory, artifact: Artifact) -> Artifact:

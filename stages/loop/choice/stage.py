@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from schemas.manifest import ModelManifest
+from schemas.manifest import MetricsManifest, ModelManifest
 from schemas.parameters import MergeParameters, TrainParameters
 from stages.arrays.device_memory import release
-from stages.errors import MemoryLimitError
+from stages.errors import DbcError, MemoryLimitError
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.features.camera_finding import too_few_cameras
 from stages.features.prepared import Prepared, prepared
@@ -21,14 +22,20 @@ from stages.loop.choice.across_cameras import has_cameras
 from stages.loop.choice.kept_measures import keep_measures, read_measures
 from stages.loop.choice.measures import StageMeasures, measure, spread
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
-from stages.loop.choice.verdict import JoinedPairs, Verdict, last_of_schedule, verdict
+from stages.loop.choice.verdict import JoinedPairs, RightPairs, Verdict, last_of_schedule, verdict
 from stages.merge.constrained import labels_kept
 from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.descent import clusters_now, stages_now
-from stages.runs.lineage import before_review, dataset_of, features_and_dataset, with_clusters
+from stages.runs.lineage import before_review, dataset_of, features_and_dataset, metrics_of, with_clusters
 from stages.runs.next_stage import require_run
-from stages.runs.run_directory import RunDirectory, clusters_manifest, compared_cameras, model_manifest
+from stages.runs.run_directory import (
+    RunDirectory,
+    clusters_manifest,
+    compared_cameras,
+    metrics_manifest,
+    model_manifest,
+)
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, took_few
 from stages.train.health import guessed_loss, is_as_guessing
@@ -98,7 +105,39 @@ def judge(
         return None
     joined = joined_pairs(run, last_of_schedule(measures).stage)
     stages = [measured.stage for measured in measures]
-    return verdict(measures, joined=joined, guessing=guessing(run, stages), labelled=share_labelled(run, stages[-1]))
+    return verdict(
+        measures,
+        joined=joined,
+        guessing=guessing(run, stages),
+        labelled=share_labelled(run, stages[-1]),
+        right_pairs=_right_pairs(run, [stage for stage in stages if stage > 0]),
+    )
+
+
+def weak_trust(run: RunDirectory, clusters: Artifact) -> str | None:
+    """How far to trust `clusters`, as `judge` says, if each has to be looked at; else None.
+
+    None, too, if `judge` would have to measure a stage first, or if that is about others.
+    """
+    with suppress(DbcError):
+        run = with_clusters(run)
+        told = judge(run, measured(run, Compared(only_kept=True)))
+        if told is not None and told.shown is not None and told.is_weak:
+            return told.trust if run.require("clusters", told.shown).manifest.id == clusters.manifest.id else None
+    return None
+
+
+def right_of(metrics: MetricsManifest) -> RightPairs | None:
+    """What `metrics` say of pairs in clusters; None without identities of train samples, or without clusters."""
+    share, purity = metrics.summary.pairwise_precision, metrics.summary.purity
+    return None if share is None or purity is None else RightPairs(share, purity)
+
+
+def _right_pairs(run: RunDirectory, stages: Iterable[int]) -> dict[int, RightPairs]:
+    """By each of `stages` that was evaluated as it is now, what that said of pairs."""
+    found = {stage: metrics_of(run, run.require("clusters", stage), stage) for stage in stages}
+    told = {stage: right_of(metrics_manifest(metrics)) for stage, metrics in found.items() if metrics is not None}
+    return {stage: right for stage, right in told.items() if right is not None}
 
 
 class Compared:
@@ -106,10 +145,19 @@ class Compared:
 
     Stages without training hand their features on: those are whitened and merged anew once. `device` and `memory_limit` are
     as of `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at, and then
-    `lacked_memory` is true; and if a stage was merged otherwise than the first.
+    `lacked_memory` is true; and if a stage was merged otherwise than the first. With `only_kept` nothing is measured anew:
+    `read` raises `DbcError`.
     """
 
-    def __init__(self, *, device: str = "cpu", memory_limit: int | None = None, reporter: Reporter = SILENT) -> None:
+    def __init__(
+        self,
+        *,
+        device: str = "cpu",
+        memory_limit: int | None = None,
+        reporter: Reporter = SILENT,
+        only_kept: bool = False,
+    ) -> None:
+        self._only_kept = only_kept
         self._device = device
         self._memory_limit = memory_limit
         self._reporter = reporter
@@ -146,6 +194,8 @@ class Compared:
 
     def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Prepared:
         """Features as `prepared` gives them; do not change them in place."""
+        if self._only_kept:
+            raise DbcError(f"{features.path} was not measured; do so with: dbc select")
         key = _key(features, dataset, parameters)
         if self._prepared is None or key != self._prepared[0]:
             found = prepared(features, dataset, parameters, device=self._device, memory_limit=self._memory_limit)
