@@ -15,6 +15,7 @@ from dbc_cli.flags.flag import DECLARED, OUTPUT, Flag, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 from dbc_cli.idle import tell_of_unused
 from dbc_cli.outcome import outcome_fields, show_outcome
+from dbc_cli.problems import in_flags
 from stages.errors import UsageError
 from stages.output_files import require_new
 from stages.reporting import Reporter, so_many
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from stages.assign.stage import Assignment
     from stages.runs.making import Made
     from stages.runs.run_directory import RunDirectory
+    from stages.runs.store import Artifact
 
 ASSIGN = (
     Flag("threshold", float, "Least probability of a known individual; below it a picture shows a new one.", "0.5"),
@@ -235,7 +237,7 @@ def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirecto
             f"Of this SOURCE, or else the last one: {counts['n_of_source']}, {counts['n_known_of_source']} of known "
             f"individuals, {counts['n_new_of_source']} of new ones; the others came before."
         )
-    print_text(_trust(summary.separation))
+    print_text(_trust(summary.separation, _weak_trust(run, made.artifact)))
     _tell_list(listed)
 
 
@@ -269,11 +271,26 @@ def _show_table(found: Sequence[Assignment]) -> None:
         print_text(f"and {len(found) - SHOWN} more; --csv FILE lists all")
 
 
-def _trust(separation: float) -> str:
-    """What a `separation` of known from new means, in plain words."""
+def _weak_trust(run: RunDirectory, assignments: Artifact) -> str | None:
+    """How far to trust the clusters that pictures were assigned to, if each of them has to be looked at; else None."""
+    from stages.loop.choice.stage import weak_trust
+    from stages.runs.lineage import made_from
+
+    clusters = made_from(run, assignments, "clusters")
+    return None if clusters is None else weak_trust(run, clusters)
+
+
+def _trust(separation: float, weak: str | None) -> str:
+    """What a `separation` of known from new means, in plain words; `weak` is how far to trust clusters, if hardly."""
     told = f"Among the clusters' own pictures, a known individual is more similar than a new one in {separation:.0%} of pairs"
+    told += "" if separation >= 0.9 else " (50% is chance)"
+    if weak is not None:
+        return (
+            f"{told}, but clusters may be wrong: look at every picture, whatever its probability. How far to trust the "
+            f"clusters: {in_flags(weak)}."
+        )
     if separation < 0.75:
-        return f"{told} (50% is chance): this is a guess, look at every picture."
+        return f"{told}: this is a guess, look at every picture."
     if separation < 0.9:
-        return f"{told} (50% is chance): look at those with a probability between 0.2 and 0.8."
+        return f"{told}: look at those with a probability between 0.2 and 0.8."
     return f"{told}: look at those with a probability near 0.5. Clusters have errors of their own."

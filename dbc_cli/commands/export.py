@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.console import print_text
@@ -13,6 +13,9 @@ from schemas.choices import ClusterFormat, ExportKind, MapMethod
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
 from stages.output_files import all_or_nothing, require_new
+
+if TYPE_CHECKING:
+    from stages.runs.run_directory import RunDirectory
 
 EXPORT = (
     Flag(
@@ -97,6 +100,14 @@ def _show(given: Given, what: str, fields: dict[str, Any]) -> None:
     given.show({"run": given.run.as_posix(), **shown}, title=what)
 
 
+def _weak(run: RunDirectory, stage: int) -> list[str]:
+    """A line about clusters each of which has to be looked at."""
+    from stages.loop.choice.stage import weak_trust
+
+    weak = weak_trust(run, run.require("clusters", stage))
+    return [] if weak is None else [f"how far to trust these clusters: {weak}"]
+
+
 def _clusters(given: Given) -> dict[str, Any] | None:
     from functools import partial
 
@@ -119,7 +130,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     run = with_clusters(given.run_directory)
     stage = stage_to_show(run, assigned_stage(given.run_directory) if given.stage is None else given.stage, reporter)
     members = members_of(run, stage, reporter, positions=positions, newest=given.run_directory)
-    for note in members.notes:
+    for note in (*members.notes, *_weak(run, members.stage)):
         reporter.note(note)
     if as_format is None:
         members = with_seconds(with_own_times(members, reporter), reporter)

@@ -6,6 +6,7 @@ import csv
 import io
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from stages.assign.calibration import calibrate
+from stages.loop.choice.verdict import Verdict
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 from tests.conftest import REPOSITORY
@@ -176,6 +178,27 @@ def test_a_catalogue_names_the_individuals_of_new_pictures(dbc: Dbc, merged: Pat
     assert "(Kira)" in dbc("query", more / "1-0.png", "--run", merged).out
     assert dbc("report", "--run", merged, "--html", "page.html", "--map", "none").status == 0
     assert "(Zoe)" in Path("page.html").read_text()
+
+
+def test_weak_clusters_are_said_to_be_so_where_pictures_are_assigned_and_listed(
+    dbc: Dbc, merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen with turtles: clusters of a run that trusted them "hardly at all" said that sure answers need no look."""
+    weak = Verdict(chosen=1, helped=None, line="", warnings=(), trust="little: other `weights`", shown=1, is_weak=True)
+    monkeypatch.setattr("stages.loop.choice.stage.verdict", lambda *_, **__: weak)
+    # nothing is measured for it
+    assert "how far to trust" not in dbc("export", "clusters", "--run", merged).err
+    assert dbc("select", "--run", merged).status == 0
+    assert "how far to trust these clusters: little: other --weights" in dbc("export", "clusters", "--run", merged).err
+    ran = dbc("assign", draw(tmp_path / "more", COLOURS[:2], 1, seed=2), "--run", merged)
+    told = " ".join(ran.out.split())
+    assert (
+        "but clusters may be wrong: look at every picture, whatever its probability. How far to trust the clusters:"
+        in told
+    )
+    assert "look at those" not in told
+    monkeypatch.setattr("stages.loop.choice.stage.verdict", lambda *_, **__: replace(weak, is_weak=False))
+    assert "may be wrong" not in dbc("assign", "--run", merged).out
 
 
 def test_the_road_from_a_catalogue_is_as_the_documents_say(dbc: Dbc, tmp_path: Path) -> None:
