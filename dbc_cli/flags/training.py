@@ -9,7 +9,8 @@ INITIAL = (
     Flag(
         "backbone",
         str,
-        "Network: of torchvision, of timm as timm:NAME, resnet10, or bow (a bag of words).",
+        "Network: of torchvision, timm:NAME, two:NAME (two of one kind), resnet10, or bow (a bag of words); an unknown name "
+        "is answered with all kinds.",
         "resnet50",
         NETWORK,
         "NAME",
