@@ -21,7 +21,7 @@ from stages.errors import UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.listing import NAMED, LostFiles, lost_files
+from stages.ingest.formats.listing import NAMED, LostFiles, in_other_form, lost_files
 from stages.ingest.formats.names import (
     counted,
     doubts,
@@ -127,6 +127,7 @@ def samples_of(
             f"{shown(source)} has no {'box' if listed is None else 'row'} to take{why}; lower `min_confidence`, name another "
             "`category`, or give another file"
         )
+    rows, listed = _as_there(rows, listed, root, findings)
     rows.sort(key=lambda row: row.place)
     _check_pixels(rows, findings)
     rows = _without_copies(rows, parameters, findings, are_alone=listed is not None)
@@ -309,6 +310,22 @@ def _sureness(row: Detection) -> tuple[float, float]:
     return (0.0 if math.isnan(row.score) else row.score, math.prod(row.box[2:]) if row.box else 0.0)
 
 
+def _as_there(
+    rows: list[Detection], listed: Set[str] | None, root: Path, findings: Findings
+) -> tuple[list[Detection], Set[str] | None]:
+    """`rows` and `listed` with paths as files under `root` have them, where they differ in Unicode's forms, which is told."""
+    there = in_other_form(root, dict.fromkeys(row.path for row in rows))
+    if not there:
+        return rows, listed
+    first, found = min(there.items())
+    findings.notes.append(
+        f"paths that are written in another Unicode form than the names of their files, which are taken: {len(there)}, the "
+        f"first {first!a} for {found!a}"
+    )
+    rows = [row._replace(path=there.get(row.path, row.path)) for row in rows]
+    return rows, None if listed is None else {there.get(path, path) for path in listed}
+
+
 def _lost(rows: Sequence[Detection], root: Path, parameters: IngestParameters, known: Collection[str]) -> LostFiles:
     """Which pictures are missing; UsageError if any is and bad images are not to be skipped, or if all are."""
     row_of: dict[str, Detection] = {}
@@ -319,13 +336,14 @@ def _lost(rows: Sequence[Detection], root: Path, parameters: IngestParameters, k
     if not lost.places or lost.may_be_skipped(len(paths), parameters):
         return lost
     first = row_of[paths[lost.places[0]]]
-    name = ascii(first.path) if lost.look_alike else shown(first.path)
     names = ", ".join(shown(paths[place]) for place in lost.places[1:NAMED])
     others = f", nor do {len(lost.places) - 1} other of the {len(paths)} pictures, the next {names}" if names else ""
     advice = "give the folder that their paths start from as `root`"
     if len(lost.places) < len(paths):
         advice = "restore it, or leave such pictures out with `on_bad_image='skip'`"
-    raise UsageError(f"{first.origin}: {name} does not exist in {shown(root)}{others}{lost.told}; {advice}")
+    raise UsageError(
+        f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}{others}{lost.told}; {advice}"
+    )
 
 
 def _of_size(rows: list[Detection], root: Path, findings: Findings) -> list[Detection]:

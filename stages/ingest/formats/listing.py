@@ -6,7 +6,8 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import filterfalse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,13 +111,11 @@ def told_left_out(counts: Counter[str], places: Counter[str] | None = None) -> l
 class LostFiles(NamedTuple):
     """Which of the paths looked for are no files, by their places in the list; and what else was there.
 
-    `look_alike` is the name of a file that differs from a lost one's in its Unicode form alone; `beside` counts the files in
-    the same folders that were not looked for, by suffix; `hint` says how the first is written there: with / for each
-    backslash, without blanks around it, with other capitals or an ending.
+    `beside` counts the files in the same folders that were not looked for, by suffix; `hint` says how the first is written
+    there: with / for each backslash, without blanks around it, with other capitals or an ending.
     """
 
     places: list[int]
-    look_alike: str | None
     beside: Counter[str]
     hint: str = ""
 
@@ -127,8 +126,6 @@ class LostFiles(NamedTuple):
     @property
     def told(self) -> str:
         """What to add to an error: empty, or why a file that is there was not found."""
-        if self.look_alike:
-            return f"; a file there has the name {self.look_alike!a}, which looks alike"
         return f"; {self.hint}" if self.hint else ""
 
 
@@ -142,7 +139,6 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
         places_of.setdefault(path.rpartition("/")[0], []).append(place)
     lost: list[int] = []
     beside: Counter[str] = Counter()
-    look_alike = None
     for folder, places in places_of.items():
         there = _file_names(root / folder)
         names = [paths[place].rpartition("/")[2] for place in places]
@@ -153,13 +149,36 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
             if name not in there and not _is_file(root, paths[place])
         ]
         lost += missing
-        look_alike = look_alike or next(
-            filter(None, (_look_alike(root, paths[place], there) for place in missing)), None
-        )
         prefix = f"{folder}/" if folder else ""
         beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in known)
     lost.sort()
-    return LostFiles(lost, look_alike, beside, _hint(root, paths[lost[0]]) if lost else "")
+    return LostFiles(lost, beside, _hint(root, paths[lost[0]]) if lost else "")
+
+
+def in_other_form(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """By those of `paths` that are not below `root`, the path of the one file there that differs in its Unicode form alone.
+
+    Macs part accents from their letters in names of files (NFD), and other programs write both as one (NFC).
+    """
+    by_form: dict[str, dict[str, list[str]]] = {}
+    found = {}
+    for path in filterfalse(str.isascii, paths):
+        there = ""
+        for part in path.split("/"):
+            if there not in by_form:
+                names = by_form.setdefault(there, {})
+                for name in _names_in(root / there):
+                    names.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+            alike = by_form[there].get(unicodedata.normalize("NFC", part), [])
+            if part not in alike and len(alike) != 1:
+                break
+            name = part if part in alike else alike[0]
+            there = f"{there}/{name}" if there else name
+        else:
+            # a file system may find it as it is
+            if there != path and not _is_file(root, path):
+                found[path] = there
+    return found
 
 
 def _hint(root: Path, path: str) -> str:
@@ -212,17 +231,6 @@ def _is_file(root: Path, path: str) -> bool:
         return (root / path).is_file()
     except OSError:
         return False
-
-
-def _look_alike(root: Path, path: str, there: set[str]) -> str | None:
-    """The name among `there`, or else the path below `root`, that differs from that of `path` in its Unicode form alone."""
-    if path.isascii():
-        return None
-    for other in (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)):
-        if not there and other != path and _is_file(root, other):
-            return other
-    wanted = unicodedata.normalize("NFC", path.rpartition("/")[2])
-    return next((name for name in sorted(there) if unicodedata.normalize("NFC", name) == wanted), None)
 
 
 def no_images(folder: Path) -> UsageError:
