@@ -88,16 +88,16 @@ def _read_alike(run: RunDirectory, before: Artifact, layout: DatasetFormat) -> d
     return {name: value for name, value in found.items() if value != getattr(plain, name)}
 
 
-def read_as_known(
+def read_folder_as_known(
     before: Artifact, source: Path, *, root: Path | None, parameters: IngestParameters, findings: Findings
 ) -> Samples:
-    """The samples of `source` that joins the dataset `before`: without identities if folders are all that names them and none
-    is called as an individual there, which is told. Folders of new pictures are more often days and places than individuals.
+    """The samples of the folder `source`, which joins the dataset `before`: without identities if folders alone name them and
+    none is called as an individual there, which is told: folders of new pictures are often days and places.
     """
     without = deepcopy(findings)
     samples = read_samples(source, root=root, parameters=parameters, findings=findings)
     names = sorted({*samples.identity} - {""})
-    if parameters.format != "folder" or parameters.identity_pattern is not None or not names:
+    if parameters.identity_pattern is not None or not names:
         return samples
     if not {*names}.isdisjoint(name for name in names_of(before, "identity") if name):
         return samples

@@ -17,7 +17,7 @@ from stages.arguments import path_of
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition
 from stages.ingest.anonymous import anonymous, without_source
-from stages.ingest.as_before import inherited, read_as_known
+from stages.ingest.as_before import inherited, read_folder_as_known
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
@@ -246,7 +246,9 @@ def _samples(
     *,
     by_folder: bool | None,
 ) -> Samples:
-    read = read_samples if before is None or by_folder else partial(read_as_known, before)
+    read = read_samples
+    if before is not None and parameters.format == "folder" and not by_folder:
+        read = partial(read_folder_as_known, before)
     samples = read(source, root=root, parameters=parameters, findings=findings)
     if before is None and parameters.view_pattern is not None and not any(samples.view_name):
         raise UsageError(
