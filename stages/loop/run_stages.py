@@ -113,12 +113,12 @@ def _each_stage(
         run, last = done.run, stage
         if enough is not None and enough(done):
             break
-    stage = max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
     if ending is None:
-        ending = partial(_by_default, run, plan, stage, last, context)
+        ending = partial(_by_default, run, plan, last, context)
     asked = ending(plan.n_clusters) if last >= 0 else None
     if asked is None or _has_no_more(run, plan, asked, context):
         return None
+    stage = _stage_of_ending(run, last)
     done = _stage(run, stage, _last_steps(plan, asked, stage, context), on, last=asked)
     if isinstance(done, Made):
         return done
@@ -141,13 +141,16 @@ def _has_no_more(run: RunDirectory, plan: Plan, asked: LastMerge, context: Conte
     return True
 
 
-def _by_default(
-    run: RunDirectory, plan: Plan, stage: int, last: int, context: Context, n_clusters: int | None
-) -> LastMerge | None:
-    """The features of stage `last`, merged as `stage` to `n_clusters`, or as many as they ask for; None for no merge."""
+def _stage_of_ending(run: RunDirectory, last: int) -> int:
+    """The stage of the merge that ends a run after the stage `last`."""
+    return max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
+
+
+def _by_default(run: RunDirectory, plan: Plan, last: int, context: Context, n_clusters: int | None) -> LastMerge | None:
+    """The features of stage `last`, merged to `n_clusters`, or as many as they ask for; None for no merge."""
     if n_clusters != AS_FEATURES_ASK:
         return None if n_clusters is None else LastMerge(last, n_clusters)
-    return asked_merge(run, plan.merge, "auto", stage=stage, from_stage=last, context=context)[1]
+    return asked_merge(run, plan.merge, "auto", stage=_stage_of_ending(run, last), from_stage=last, context=context)[1]
 
 
 def _stage(
