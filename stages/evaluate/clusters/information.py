@@ -27,7 +27,7 @@ class Contingency:
     class_size: Int64Array
 
     @staticmethod
-    def of(labels: Int64Array, classes: Int32Array) -> Contingency:
+    def of(labels: Int64Array, classes: Int32Array | Int64Array) -> Contingency:
         """The table of the clusters `labels` (n,) and the `classes` (n,) of the same samples."""
         _, cluster, cluster_size = np.unique(labels, return_inverse=True, return_counts=True)
         _, class_, class_size = np.unique(classes, return_inverse=True, return_counts=True)
@@ -67,6 +67,11 @@ def information_scores(table: Contingency) -> dict[str, float]:
         "completeness": completeness,
         "v_measure": 2 * homogeneity * completeness / total if total else 0.0,
     }
+
+
+def adjusted_rand(labels: Int64Array, others: Int64Array) -> float:
+    """The adjusted Rand index of two partitions (n ≥ 1) of the same samples."""
+    return _adjusted_rand(Contingency.of(labels, others), len(labels))
 
 
 def _adjusted_rand(table: Contingency, n: int) -> float:

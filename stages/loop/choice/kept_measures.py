@@ -11,7 +11,7 @@ from stages.loop.choice.measures import StageMeasures
 from stages.runs.store.checkpoint import keep, read_checkpoint
 from stages.runs.store.digests import json_digest
 
-_VERSION = 5
+_VERSION = 6
 """Of how a stage is measured: what another version kept is measured again."""
 
 

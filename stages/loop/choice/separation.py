@@ -16,6 +16,7 @@ from stages.arrays.unit_rows import unit_rows
 from stages.features.prepared import Prepared
 from stages.loop.choice.across_cameras import CameraSums, camera_mixing, has_cameras
 from stages.loop.choice.rule import LEAST_ACROSS, near_best_range
+from stages.loop.choice.walks import walked_number
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.merge_stage import Progress
@@ -37,12 +38,14 @@ class Separation:
 
     `silhouette` is the mean over clusters of the mean of their members, `across_cameras` the same of
     `CameraSums.silhouettes` across cameras, NaN without cameras. `n_clusters` is as of all samples if some were drawn, and
-    ends with the fewest that were looked at. `camera_mixing` is of the features alone.
+    ends with the fewest that were looked at. `walked` are the clusters that a random walk asks for, if these are fewer
+    than are near the best silhouette (`walked_number`). `camera_mixing` is of the features alone.
     """
 
     n_clusters: tuple[int, ...] = ()
     silhouette: tuple[float, ...] = ()
     across_cameras: tuple[float, ...] = ()
+    walked: int | None = None
     camera_mixing: float = math.nan
 
     @property
@@ -57,8 +60,9 @@ class Separation:
 
     @property
     def likely_clusters(self) -> tuple[int, int] | None:
-        """The `near_best_range` of `judged`."""
-        return near_best_range(self.n_clusters, self.judged)
+        """The fewest and the most clusters at which `judged` stays near its best; the fewest are `walked`, if known."""
+        near = near_best_range(self.n_clusters, self.judged)
+        return near if near is None or self.walked is None else (self.walked, near[1])
 
     def is_open_below(self, likely: tuple[int, int] | None) -> bool:
         """Whether the `likely` numbers of clusters end only where no fewer, down to two, were looked at."""
@@ -100,7 +104,7 @@ def separation(
         memory_limit=memory_limit,
         progress=progress,
     )
-    n_clusters: list[int] = []
+    numbers: list[int] = []
     silhouette: list[float] = []
     across: list[float] = []
     unit, camera = unit_rows(rows), np.zeros(len(rows), dtype=np.int32) if camid is None else camid
@@ -112,14 +116,18 @@ def separation(
         sums = sums.joined(labels_after(alone, merged.merges[:stop]))
         samples = drawn(len(rows), SAMPLE_LIMIT, generator)
         everyone, others = sums.silhouettes(unit, camera, samples)
-        n_clusters.append(_of_all(len(rows) - stop, len(rows), n_samples))
+        numbers.append(len(rows) - stop)
         silhouette.append(mean_over_clusters(sums.label, samples, everyone))
         if camid is not None:
             is_known = camid[samples] != UNKNOWN
             samples, others = samples[is_known], others[is_known]
         across.append(math.nan if camid is None else mean_over_clusters(sums.label, samples, others))
     mixing = math.nan if camid is None else camera_mixing(unit, camid, samples)
-    return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
+    near = near_best_range(numbers, judged_of(silhouette, across))
+    walked = near and walked_number(unit, near[0], lambda n: labels_after(alone, merged.merges[: len(rows) - n]))
+    n_clusters = tuple(_of_all(number, len(rows), n_samples) for number in numbers)
+    found = walked and _of_all(walked, len(rows), n_samples)
+    return Separation(n_clusters, tuple(silhouette), tuple(across), found, mixing)
 
 
 def judged_of(silhouette: Sequence[float], across_cameras: Sequence[float]) -> Sequence[float]:
