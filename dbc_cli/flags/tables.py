@@ -132,8 +132,8 @@ MERGE = (
     Flag(
         "n_clusters",
         int | str,
-        "End with so many clusters, about the number of individuals; auto: with as many as the features ask for by their "
-        "silhouette; schedule: with those of the last stage. --clusterer pul has so many at every stage.",
+        "End with so many clusters, about the number of individuals; auto: with as many as the features ask for "
+        "(docs/commands.md); schedule: with those of the last stage. --clusterer pul has so many at every stage.",
         "auto in dbc run by tuned, else schedule",
         MERGING,
         "K",

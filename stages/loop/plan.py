@@ -34,7 +34,7 @@ class Plan:
     are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
     `merge_only` trains nothing: from stage 1 on the initial features are merged again and again, and there is no stage 0.
     `n_clusters` ends the run with a merge to so many clusters, which nothing is trained on; `AS_FEATURES_ASK`: to the
-    fewest at which the chosen features are near their best silhouette. None ends it with the last stage.
+    fewest that the chosen features ask for (`Separation.likely_clusters`). None ends it with the last stage.
     `constraints` say where to find pairs that are known to be one individual, or two.
     """
 

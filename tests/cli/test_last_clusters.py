@@ -33,7 +33,10 @@ def test_a_run_ends_with_the_fewest_clusters_that_its_features_ask_for(dbc: Dbc,
     assert all(row["made"] == [] for row in again["stages"])
     assert again["stages"][-1]["loss"] is None
     fewest = again["stages"][-1]["n_clusters"]
-    assert f"best silhouette from {fewest} to" in again["verdict"] or f"at about {fewest} clusters" in again["verdict"]
+    assert (
+        f"hold together best in {fewest} to" in again["verdict"]
+        or f"best in about {fewest} clusters" in again["verdict"]
+    )
     assert "give --n-clusters if you know" in again["verdict"]
     assert again["chosen"] == 3
     clusters = RunDirectory(merged).require("clusters", 3)

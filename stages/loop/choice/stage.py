@@ -260,7 +260,7 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
 def fewest_likely(
     features: Artifact, dataset: Artifact, parameters: MergeParameters, *, compared: Compared
 ) -> tuple[int, bool] | None:
-    """The fewest clusters at which merging `features` stays near its best silhouette, and whether fewer were not looked at.
+    """The fewest of the `Separation.likely_clusters` of `features`, and whether fewer were not looked at.
 
     None if that is not known. Only other cameras count if they are known.
     """

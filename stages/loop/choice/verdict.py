@@ -337,7 +337,7 @@ def _clusters_line(chosen: StageMeasures, whose: str) -> str:
         return "The number of clusters is that of the schedule, not of identities: check clusters by eye."
     fewest, most = chosen.likely_clusters
     score = _best_silhouette(chosen)
-    span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {so_many(most, 'cluster')}"
+    span = f"{fewest} to {most} clusters" if fewest < most else f"about {so_many(most, 'cluster')}"
     weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
     if chosen.across_cameras < LEAST_ACROSS:
         weak = (
@@ -361,7 +361,7 @@ def _clusters_line(chosen: StageMeasures, whose: str) -> str:
             f"the clusterer found its {chosen.n_clusters} by itself, and whether they gain with training is not known: "
             "dbc merge --n-clusters auto --clusterer dbc merges the same features, to compare"
         )
-    return f"Merged anew, {whose} have their best silhouette {span} ({score:.2f}{weak}); {number}."
+    return f"Merged anew, {whose} hold together best in {span} (silhouette {score:.2f}{weak}); {number}."
 
 
 def _labels_line(labelled: float) -> str | None:

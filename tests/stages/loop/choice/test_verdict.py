@@ -55,8 +55,8 @@ def test_a_run_that_helped_is_told_so_and_warned_of_nothing() -> None:
     assert (found.chosen, found.helped, found.warnings) == (9, True, ())
     assert found.line == (
         "Training helped, judged without identities: across-cameras 0.258 at stage 9, 0.151 at stage init. "
-        "mAP with the known identities rose from 0.299 to 0.432. Merged anew, its features have their best silhouette from "
-        "51 to 68 clusters (0.26); the schedule's number of clusters is no estimate of identities."
+        "mAP with the known identities rose from 0.299 to 0.432. Merged anew, its features hold together best in "
+        "51 to 68 clusters (silhouette 0.26); the schedule's number of clusters is no estimate of identities."
     )
 
 
@@ -163,7 +163,10 @@ def test_scores_across_cameras_that_are_noise_say_neither_that_training_helped_n
 
 def test_the_features_whose_number_of_clusters_is_told_are_named_if_another_stage_was() -> None:
     taken = [HELPED[0], replace(HELPED[3], across_cameras=0.1), replace(HELPED[1], stage=10, ends_run=True)]
-    assert "0.100 at stage 9, 0.151 at stage init. Merged anew, the features of stage init have" in judged(taken).line
+    assert (
+        "0.100 at stage 9, 0.151 at stage init. Merged anew, the features of stage init hold together"
+        in judged(taken).line
+    )
 
 
 def test_the_number_found_is_said_to_be_mostly_too_large_where_clusters_overlap() -> None:
@@ -219,7 +222,7 @@ def test_a_run_that_collapsed_into_cameras_is_not_chosen_and_warned_of() -> None
         "9, 0.231 at stage init. mAP with the known identities fell from 0.097 to 0.037 at stage 9, which is not "
         "taken. "
     )
-    assert "(0.02, which is weak: check clusters by eye)" in found.line
+    assert "(silhouette 0.02, which is weak: check clusters by eye)" in found.line
     harm, cameras = found.warnings
     assert harm.startswith("training did not help; take the features of stage init, or try `camera='auto'`, a lower")
     assert cameras == (
