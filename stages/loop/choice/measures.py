@@ -32,7 +32,7 @@ class StageMeasures:
       the best in which only other cameras count; `camera_mixing`, how often a near neighbour is of another camera, over
       what chance gives; `spread`, the mean cosine distance of two samples, as extracted.
     - `best_clusters`: how many clusters there are when merging anew is at its best, `likely_clusters`: the fewest and the most
-      at which it stays near; None if not known. `is_open_below`: whether fewer than these were not looked at.
+      that features ask for; None if not known. `is_open_below`: whether fewer than these were not looked at.
 
     `is_by_schedule`: whether the number of clusters is that of the schedule, and not found in the features or asked for.
     `ends_run`: whether they are those of a merge to a number of clusters, which nothing is trained on.
