@@ -84,7 +84,7 @@ MERGE = (
         "update",
         Update,
         "When pairs are ranked: exact after every merge, stale and union once a stage.",
-        f"{by_recipe('update')}; stale with a --criterion other than dbc",
+        f"{by_recipe('update')}; stale by any criterion but dbc",
         MERGING,
     ),
     Flag(
@@ -92,7 +92,7 @@ MERGE = (
         Start,
         "What a stage merges: the clusters of the previous stage, or all merges again from single samples; "
         "reviewed, of dbc merge alone, merges nothing, and corrects the stage's clusters by answers.",
-        f"{by_recipe('start')}; previous with a --criterion other than dbc, or --update stale or union",
+        f"{by_recipe('start')}; previous by any criterion but dbc, and with --update stale or union",
         MERGING,
     ),
     Flag(

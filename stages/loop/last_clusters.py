@@ -19,7 +19,7 @@ from stages.merge.schedule import require_fewer_clusters
 from stages.reporting import so_many
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features, with_clusters
-from stages.runs.next_stage import last_merge_stage
+from stages.runs.next_stage import last_merge_stage, require_run
 from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
 
 
@@ -69,6 +69,7 @@ def asked_merge(
     those that `choose` takes. UsageError if the features do not ask for a number, or there are no more samples than clusters
     are asked for, DbcError if there are none.
     """
+    require_run(run, context)
     if n_clusters == "auto":
         n_clusters = AS_FEATURES_ASK
     require_whole("n_clusters", n_clusters)
