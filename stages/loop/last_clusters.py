@@ -69,12 +69,12 @@ def asked_merge(
     those that `choose` takes. UsageError if the features do not ask for a number, or there are no more samples than clusters
     are asked for, DbcError if there are none.
     """
-    require_run(run, context)
     if n_clusters == "auto":
         n_clusters = AS_FEATURES_ASK
     require_whole("n_clusters", n_clusters)
     if n_clusters < AS_FEATURES_ASK:
         raise UsageError(f"`n_clusters` must be at least 1, got {n_clusters}")
+    require_run(run, context)
     if n_clusters != AS_FEATURES_ASK:
         require_fewer_clusters(n_clusters, dataset_manifest(run.require("dataset")).summary.n_train)
     compared = Compared.of(context)
