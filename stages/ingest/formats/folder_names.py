@@ -37,9 +37,9 @@ _SEASONS = (
     "spring summer autumn fall winter fruhling fruhjahr sommer herbst printemps ete automne hiver primavera verano otono "
     "invierno verao outono inverno estate autunno"
 )
-_TIMES = frozenset(f"{_MONTHS} {_SEASONS}".split())
-_WITH_A_NUMBER = _TIMES.union((month[:3] for month in _MONTHS.split()), ("sept", "de", "of"))
-"""What may stand beside a number in a time: `Jun 24`, `junio de 2024`."""
+_TIMES = frozenset([*f"{_MONTHS} {_SEASONS}".split(), "sept", *(month[:3] for month in _MONTHS.split())])
+_BESIDE = frozenset(["de", "of"])
+"""What may stand beside a word and a number in a time: `junio de 2024`."""
 
 _PLACES = re.compile(
     rf"(?:all[-_ .])?(?:{'|'.join(_ANYWHERE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])"
@@ -100,9 +100,9 @@ def _is_time(name: str) -> bool:
         return True
     parts = re.findall(r"[0-9]+|[^\W\d_]+", folded := _folded(name))
     numbers = [part for part in parts if part.isdecimal()]
-    words = {*parts}.difference(numbers)
+    words = {*parts}.difference(numbers, _BESIDE)
     are_short = all(len(number) <= 2 or _LATELY.fullmatch(number) for number in numbers)
-    return folded in _TIMES or bool(words and numbers and are_short and words <= _WITH_A_NUMBER)
+    return folded in _TIMES or bool(words and numbers and are_short and words <= _TIMES)
 
 
 def _folded(name: str) -> str:
