@@ -65,8 +65,11 @@ class Separation:
         return near if near is None or self.walked is None else (self.walked, near[1])
 
     def is_open_below(self, likely: tuple[int, int] | None) -> bool:
-        """Whether the `likely` numbers of clusters end only where no fewer, down to two, were looked at."""
-        return likely is not None and likely[0] == self.n_clusters[-1] > 2
+        """Whether the `likely` numbers of clusters end only where no fewer, down to two, were looked at.
+
+        Not where a random walk says the fewest: it may ask for any number.
+        """
+        return likely is not None and self.walked is None and likely[0] == self.n_clusters[-1] > 2
 
 
 def separation(

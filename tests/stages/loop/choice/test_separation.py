@@ -10,7 +10,7 @@ from sklearn.metrics import silhouette_samples
 from schemas.parameters import MergeParameters
 from stages.features.prepared import Prepared
 from stages.loop.choice.rule import LEAST_ACROSS
-from stages.loop.choice.separation import MEAN_SIZES, separation, tells
+from stages.loop.choice.separation import MEAN_SIZES, Separation, separation, tells
 from stages.merge import dispersion_linkage, initial_labels, merge_stage
 from stages.typing import Float32Array
 
@@ -68,6 +68,13 @@ def test_the_number_of_clusters_is_of_all_samples_however_few_are_drawn() -> Non
     # 2 to 800 were looked at in few: of 50 individuals those with the best silhouette are not the last
     assert not any(each.is_open_below((50, 60)) for each in found)
     assert found[0].is_open_below((found[0].n_clusters[-1], 50))
+
+
+def test_a_number_that_a_random_walk_asks_for_is_not_open_below() -> None:
+    """Also if it happens to be the last at which the silhouette was looked at, which had fallen by then."""
+    found = Separation((40, 20, 10), silhouette=(0.3, 0.5, 0.1), across_cameras=(np.nan,) * 3, walked=10)
+    assert found.likely_clusters == (10, 20)
+    assert not found.is_open_below(found.likely_clusters)
 
 
 def test_few_individuals_of_many_pictures_are_looked_for_while_fewer_clusters_are_better() -> None:
