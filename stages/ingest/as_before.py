@@ -104,8 +104,8 @@ def read_folder_as_known(
     vars(findings).update(vars(without))
     findings.notes.append(
         f"folders whose names are not taken for identities, because no individual of the run is called so: {len(names)} "
-        f"({shortened([*map(shown, names)])}); if they are individuals, `dbc ingest --add` takes them with "
-        "`folder_identities=True`"
+        f"({shortened([*map(shown, names)])}); if they are individuals, give a merge `labels`, a table of path,identity, and "
+        "take the next ones by `dbc ingest --add` with `folder_identities=True`: of pictures that are there it takes no names"
     )
     nobody = parameters.model_copy(update={"folder_identities": False})
     return read_samples(source, root=root, parameters=nobody, findings=findings)
