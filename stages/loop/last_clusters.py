@@ -43,8 +43,9 @@ def last_merge(measures: Sequence[StageMeasures], n_clusters: int) -> LastMerge 
     """What to merge at the end of a run, from the `measures` of its stages in order, at least one.
 
     The features are those of the stage that `choose` takes. `n_clusters` may be `AS_FEATURES_ASK`: the fewest that are likely:
-    on seven small sets these agreed better with identities than as many as have the best silhouette, or as the schedule leaves
-    (benchmarks/RESULTS.md). The result is None if that is not known. Identity labels are never used.
+    on small sets these agreed better with identities than the fewest near the best silhouette, than as many as have the best,
+    or than the schedule leaves (benchmarks/RESULTS.md). The result is None if that is not known. Identity labels are never
+    used.
     """
     stages = [each for each in measures if not each.ends_run]
     chosen = choose(stages)
