@@ -1,4 +1,4 @@
-"""How many clusters features ask for, against identities that are known: `python -m benchmarks.numbers RUN...`
+"""How many clusters features ask for, against identities that are known: `python -m benchmarks.cluster_numbers RUN...`
 
 Each RUN is a folder of `dbc run`, or of `dbc ingest` and `dbc extract` alone, whose train samples have identities. Its chosen
 features, or those before training, are merged anew as `dbc merge --n-clusters auto` does. Prints the fewest clusters near the
