@@ -14,6 +14,7 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from schemas.recipes import merging_of
+from schemas.stage_names import INIT_STAGE, stage_label
 from stages.evaluate.clusters.information import adjusted_rand
 from stages.features.prepared import prepared
 from stages.loop.choice.choose import choose
@@ -70,17 +71,17 @@ def of_run(run: RunDirectory) -> tuple[int, int, int, int, float, float, float]:
         for number in numbers
     ]
     cells = " | ".join(f"{number}, {one:.3f}" for number, one in zip(numbers, ari, strict=True))
-    print(f"| {run.root.name} | {stage} | {n} | {numbers[2]} | {cells} |", flush=True)
+    print(f"| {run.root.name} | {stage_label(stage)} | {n} | {numbers[2]} | {cells} |", flush=True)
     return n, numbers[2], numbers[0], numbers[1], ari[0], ari[1], ari[2]
 
 
 def chosen(run: RunDirectory) -> tuple[int, MergeParameters]:
     """The stage whose features end the run, and how they are compared; those before training if nothing was merged."""
     if not run.stages("clusters"):
-        return -1, MergeParameters(**merging_of("tuned"))
+        return INIT_STAGE, MergeParameters(**merging_of("tuned"))
     compared = Compared()
     stage = choose([each for each in measured(run, compared) if not each.ends_run])
-    return -1 if stage is None else stage, compared.by(run)
+    return INIT_STAGE if stage is None else stage, compared.by(run)
 
 
 if __name__ == "__main__":
