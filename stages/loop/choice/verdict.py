@@ -47,8 +47,6 @@ FAR_LESS = 0.5
 """Of the camera mixing before training: training then learned cameras. 0.01 in a run that did so; 0.82 to 2.0 in others."""
 _NOT_EVENED: Collection[CameraUse] = ("ignored", "centring")
 """Uses of cameras that leave near pairs of one camera nearer than others: `auto` is worth a try."""
-_WEAK = ("little: ", "how far is not known: ")
-"""How trust begins in clusters each of which has to be looked at."""
 _EVENED = "`camera='auto'`"
 _LESS_TRAINING = "a lower `learning_rate` or fewer `stages`"
 
@@ -144,20 +142,15 @@ def verdict(
     is_untrained_on = clustered.ends_run and clustered.likely_clusters is not None
     is_drawn = is_trained and not is_untrained_on and not _has_features_of(first, clustered)
     known_pairs, is_unknown = (right_pairs or {}).get(clustered.stage), _tells_hardly(first, clustered)
-    trust = (
+    as_guessing = bool({best, last.stage} & guessed)
+    weak = (
         _unknown(first, known_pairs)
         if is_unknown
-        else _trust(
-            clustered,
-            has_collapsed=collapse is not None,
-            as_guessing=bool({best, last.stage} & guessed),
-            guessed=bool(guessed),
-            is_drawn=is_drawn,
-        )
+        else _weak(clustered, has_collapsed=collapse is not None, as_guessing=as_guessing)
     )
+    trust, is_weak = weak or _trust(clustered, guessed=bool(guessed), is_drawn=is_drawn), weak is not None
     if known_pairs is not None and not is_unknown:
         trust += f"; {_right(known_pairs)}"
-    is_weak = trust.startswith(_WEAK) or is_unknown
     if labelled > MOST_LABELLED:
         trust = "as far as the labels that say them; how well features tell these apart is the last line of dbc assign"
         is_weak = False
@@ -258,13 +251,8 @@ def _best_silhouette(chosen: StageMeasures) -> float:
     return chosen.cluster_silhouette if math.isnan(score) else score
 
 
-def _trust(chosen: StageMeasures, *, has_collapsed: bool, as_guessing: bool, guessed: bool, is_drawn: bool) -> str:
-    """How far to trust the clusters there are: no further than both their silhouette and that of merging anew go.
-
-    It tells whether clusters hold together, as near-copies always do, and not whether an individual is in several. If
-    training drew members of such clusters together (`is_drawn`), a high one tells little: 44 clusters of people had 0.62, and
-    15 of them, with 184 of 422 pictures, held several.
-    """
+def _weak(chosen: StageMeasures, *, has_collapsed: bool, as_guessing: bool) -> str | None:
+    """How far to trust the clusters there are if each has to be looked at, and why; else None."""
     score = _best_silhouette(chosen)
     if math.isnan(score):
         return "how far is not known: look at every cluster before you count"
@@ -277,9 +265,20 @@ def _trust(chosen: StageMeasures, *, has_collapsed: bool, as_guessing: bool, gue
         return "little: the loss of training stayed near that of guessing, so look at each before you count"
     fewest, most = chosen.likely_clusters or (chosen.n_clusters, chosen.n_clusters)
     if not fewest <= chosen.n_clusters <= most:
-        span = f"{fewest} to {most} clusters" if fewest < most else f"about {so_many(most, 'cluster')}"
         wrong = "individuals may be in several" if chosen.n_clusters > most else "each may hold several individuals"
-        return f"little: features hold together best in {span}, not in these {chosen.n_clusters}, so {wrong}"
+        return f"little: features hold together best in {_span(fewest, most)}, not in these {chosen.n_clusters}, so {wrong}"
+    return None
+
+
+def _trust(chosen: StageMeasures, *, guessed: bool, is_drawn: bool) -> str:
+    """How far to trust clusters that are not `_weak`: no further than both their silhouette and that of merging anew go.
+
+    It tells whether clusters hold together, as near-copies always do, and not whether an individual is in several. If
+    training drew members of such clusters together (`is_drawn`), a high one tells little: 44 clusters of people had 0.62, and
+    15 of them, with 184 of 422 pictures, held several.
+    """
+    score = _best_silhouette(chosen)
+    most = chosen.n_clusters if chosen.likely_clusters is None else chosen.likely_clusters[1]
     score = score if math.isnan(chosen.cluster_silhouette) else min(score, chosen.cluster_silhouette)
     is_wide = most >= WIDE * chosen.n_clusters
     is_fair = score < FAIR_SILHOUETTE or guessed or is_drawn or is_wide
@@ -325,6 +324,10 @@ def _right(known: RightPairs) -> str:
     return f"{known.share:.0%} of the pairs in clusters are right by the known identities, purity {known.purity:.2f}"
 
 
+def _span(fewest: int, most: int) -> str:
+    return f"{fewest} to {most} clusters" if fewest < most else f"about {so_many(most, 'cluster')}"
+
+
 def _clusters_line(chosen: StageMeasures, whose: str) -> str:
     """What is known of the number of clusters, which mostly the schedule decides and not the data."""
     if chosen.likely_clusters is None and chosen.ends_run:
@@ -337,7 +340,6 @@ def _clusters_line(chosen: StageMeasures, whose: str) -> str:
         return "The number of clusters is that of the schedule, not of identities: check clusters by eye."
     fewest, most = chosen.likely_clusters
     score = _best_silhouette(chosen)
-    span = f"{fewest} to {most} clusters" if fewest < most else f"about {so_many(most, 'cluster')}"
     weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
     if chosen.across_cameras < LEAST_ACROSS:
         weak = (
@@ -361,7 +363,7 @@ def _clusters_line(chosen: StageMeasures, whose: str) -> str:
             f"the clusterer found its {chosen.n_clusters} by itself, and whether they gain with training is not known: "
             "dbc merge --n-clusters auto --clusterer dbc merges the same features, to compare"
         )
-    return f"Merged anew, {whose} hold together best in {span} (silhouette {score:.2f}{weak}); {number}."
+    return f"Merged anew, {whose} hold together best in {_span(fewest, most)} (silhouette {score:.2f}{weak}); {number}."
 
 
 def _labels_line(labelled: float) -> str | None:
