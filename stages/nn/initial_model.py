@@ -131,7 +131,7 @@ def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> 
 def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:
     """The network of a model artifact with its weights, on the CPU."""
     initial = model_manifest(artifact).initial
-    model = build_model(initial, dropout=dropout)
+    model = build_model(initial, dropout=dropout, draws=False)
     load_model_arrays(model, {name: artifact.read(name) for name in artifact.names() if name.startswith(WEIGHTS)})
     return model
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 _ONE_AT_A_TIME = threading.RLock()
 """torch's generators belong to the process: of two threads that seed them, each would draw what the other left."""
@@ -22,3 +25,23 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+_DRAWS = frozenset([Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_])
+"""What fills a new tensor with random numbers; other functions of `nn.init` call one of these."""
+
+
+class Undrawn(TorchFunctionMode):
+    """A context in which new weights are 0 where they would be drawn, for networks whose weights are read next.
+
+    Drawing those of ResNet-50 takes 0.3 s. Other threads draw as ever.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = {}
+    ) -> Any:
+        if func not in _DRAWS:
+            return func(*args, **(kwargs or {}))
+        weights: Tensor = args[0] if args else kwargs["tensor"]
+        with torch.no_grad():
+            return weights.zero_()

@@ -25,7 +25,7 @@ def require_part(made: Made, name: str | None) -> None:
         if name == FINEST and initial.pooling == "auto":
             # only the weights decide, and they are still to be downloaded
             return
-        _module_named(build_model(initial).backbone, name)
+        _module_named(build_model(initial, draws=False).backbone, name)
 
 
 def freeze_through(model: ReidModel, name: str) -> None:
