@@ -105,29 +105,28 @@ def verdict(
     """
     if not measures or measures[-1].stage < 1:
         return None
-    rule = default_rule(measures)
+    rule, by_stage = default_rule(measures), {each.stage: each for each in measures}
     chosen, first, last = choose(measures, rule=rule), measures[0], last_of_schedule(measures)
     # what ends a run has the features of another stage, which is to be named
-    best = choose([measured for measured in measures if not measured.ends_run] or measures, rule=rule)
-    taken = next((measured for measured in measures if measured.stage == best), last)
-    is_trained = first.stage < 1 and not all(_has_features_of(first, measured) for measured in measures)
+    best = choose([each for each in measures if not each.ends_run] or measures, rule=rule)
+    is_trained = first.stage < 1 and not all(_has_features_of(first, each) for each in measures)
     shown = measures[-1].stage if measures[-1].ends_run else choose_clusters(measures)
-    clustered = next((measured for measured in measures if measured.stage == shown), last)
+    clustered = last if shown is None else by_stage[shown]
     helped, lines, whose = None, [], "its features"
     if best is not None and is_trained:
-        helped = not _has_features_of(first, taken)
-        stage = best if helped else _best_trained(measures, rule)
-        doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
-        known = _by_known_identities(mean_average_precision or {}, first.stage, stage, n_queries, is_taken=helped)
-        lines.append(_line(measures, rule, stage, helped=helped, doubt=doubt, known=known))
-        # those that might have been chosen, if they were not left out
-        best_kept = (all_rules()[rule].least, *(_score(measures, rule, number) for number in (stage, first.stage)))
-        # max would pass over all that follow a NaN
-        above = max(score for score in best_kept if not math.isnan(score))
+        score = dict(zip(by_stage, scores(measures, rule=rule).tolist(), strict=True))
+        helped = not _has_features_of(first, by_stage[best])
+        judged = by_stage[best if helped else _best_trained(measures, score)]
+        change = score[first.stage], score[judged.stage]
+        doubt = _doubt(measures, rule, *change, as_guessing=helped and judged.stage in guessing)
+        maps = mean_average_precision or {}
+        known = _by_known_identities(maps, first.stage, judged.stage, n_queries, is_taken=helped)
+        lines.append(_line(first, judged, rule, *change, helped=helped, doubt=doubt, known=known))
+        # those that might have been chosen, if they were not left out; max would pass over all that follow a NaN
+        above = max(each for each in (all_rules()[rule].least, *change) if not math.isnan(each))
         lines.append(told_left_out(measures, rule=rule, above=above))
-        judged = next(measured for measured in measures if measured.stage == stage)
         if lines[-1] or not _has_features_of(judged, clustered):
-            own = next(measured.stage for measured in measures if _has_features_of(measured, clustered))
+            own = next(each.stage for each in measures if _has_features_of(each, clustered))
             whose = f"the features of stage {stage_label(own)}"
         helped = None if doubt else helped
     elif first.stage == INIT_STAGE and not is_trained:
@@ -162,14 +161,11 @@ def last_of_schedule(measures: Sequence[StageMeasures]) -> StageMeasures:
     return next((measured for measured in reversed(measures) if not measured.ends_run), measures[-1])
 
 
-def _best_trained(measures: Sequence[StageMeasures], rule: str) -> int:
-    """The trained stage with the largest score; without scores, the last stage of the schedule."""
-    known = {
-        measured.stage: score
-        for measured, score in zip(measures, scores(measures, rule=rule), strict=True)
-        if not (measured.ends_run or math.isnan(score) or _has_features_of(measures[0], measured))
-    }
-    return max(known, key=lambda stage: known[stage], default=last_of_schedule(measures).stage)
+def _best_trained(measures: Sequence[StageMeasures], score: Mapping[int, float]) -> int:
+    """The trained stage with the largest `score`; without scores, the last stage of the schedule."""
+    trained = [each.stage for each in measures if not (each.ends_run or _has_features_of(measures[0], each))]
+    known = [stage for stage in trained if not math.isnan(score[stage])]
+    return max(known, key=lambda stage: score[stage], default=last_of_schedule(measures).stage)
 
 
 def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
@@ -178,9 +174,8 @@ def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
     return all(first.known(name) == other.known(name) for name in names)
 
 
-def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, guessing: Collection[int]) -> str:
-    """Why it cannot be told whether `stage` is better or worse than the first one, as the end of a sentence; '' if it can."""
-    before, after = (_score(measures, rule, number) for number in (measures[0].stage, stage))
+def _doubt(measures: Sequence[StageMeasures], rule: str, before: float, after: float, *, as_guessing: bool) -> str:
+    """Why it cannot be told whether `after` is better or worse than `before`, as the end of a sentence; '' if it can."""
     if max(before, after) < (least := all_rules()[rule].least):
         if math.isnan(after):
             return f"and {rule} at stage {stage_label(measures[0].stage)} so low, below {least:g}, that it says nothing"
@@ -190,22 +185,23 @@ def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: 
         return f"a difference within the error of {n_measured(measures)} samples, about {error:.3f}"
     if after > before and is_hardly_better(before, after):
         return "and clusters of either hold together hardly at all"
-    if helped and stage in guessing:
+    if as_guessing:
         return "but the loss there is as high as that of guessing"
     return ""
 
 
 def _line(
-    measures: Sequence[StageMeasures],
+    first: StageMeasures,
+    judged: StageMeasures,
     rule: str,
-    stage: int,
+    before: float,
+    after: float,
     *,
     helped: bool,
     doubt: str,
     known: str,
 ) -> str:
-    first, judged = measures[0], next(measured for measured in measures if measured.stage == stage)
-    name, before, after = rule, *(_score(measures, rule, measured.stage) for measured in (first, judged))
+    stage, name = judged.stage, rule
     is_left_out = math.isnan(after)
     if is_left_out:
         name = "near neighbours from other cameras, over chance,"
@@ -238,11 +234,6 @@ def _by_known_identities(
     if after > before:
         return f" mAP with the known identities rose from {before} to {after}{few}."
     return f" {'But mAP' if is_taken else 'mAP'} with the known identities fell from {before} to {after}{few}."
-
-
-def _score(measures: Sequence[StageMeasures], rule: str, stage: int) -> float:
-    place = next(place for place, measured in enumerate(measures) if measured.stage == stage)
-    return float(scores(measures, rule=rule)[place])
 
 
 def _best_silhouette(chosen: StageMeasures) -> float:
