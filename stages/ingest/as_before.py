@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
-from stages.errors import UsageError
-from stages.ingest.formats import FORMATS, read_samples
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats import FORMATS
+from stages.ingest.formats.folder import names_by_folder
 from stages.ingest.formats.format import STEPS, Findings
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import shown
@@ -18,7 +18,6 @@ from stages.runs.lineage import grown_from, made_from
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.source_names import names_of
 from stages.runs.store import Artifact
-from stages.samples import Samples
 
 _KEPT_FIELDS = ("height", "width", "seed", "by_light")
 """Parameters that a dataset and what is added to it share."""
@@ -88,27 +87,27 @@ def _read_alike(run: RunDirectory, before: Artifact, layout: DatasetFormat) -> d
     return {name: value for name, value in found.items() if value != getattr(plain, name)}
 
 
-def read_folder_as_known(
-    before: Artifact, source: Path, *, root: Path | None, parameters: IngestParameters, findings: Findings
-) -> Samples:
-    """The samples of the folder `source`, which joins the dataset `before`: without identities if folders alone name them and
-    none is called as an individual there, which is told: folders of new pictures are often days and places.
+def as_known(before: Artifact, source: Path, parameters: IngestParameters, findings: Findings) -> IngestParameters:
+    """`parameters` as the folder `source` is read with if it joins the dataset `before`.
+
+    Identities are not read if folders alone name them and none is called as an individual there, which is told: folders of new
+    pictures are often days and places.
     """
-    without = deepcopy(findings)
-    samples = read_samples(source, root=root, parameters=parameters, findings=findings)
-    names = sorted({*samples.identity} - {""})
-    if parameters.identity_pattern is not None or not names:
-        return samples
-    if not {*names}.isdisjoint(name for name in names_of(before, "identity") if name):
-        return samples
-    vars(findings).update(vars(without))
+    if parameters.identity_pattern is not None:
+        return parameters
+    try:
+        names = names_by_folder(source, parameters)
+    except DbcError:
+        # reading tells it, or what is wrong before it
+        return parameters
+    if not names or not {*names}.isdisjoint(name for name in names_of(before, "identity") if name):
+        return parameters
     findings.notes.append(
         f"folders whose names are not taken for identities, because no individual of the run is called so: {len(names)} "
         f"({shortened([*map(shown, names)])}); if they are individuals, give a merge `labels`, a table of path,identity, and "
         "take the next ones by `dbc ingest --add` with `folder_identities=True`: of pictures that are there it takes no names"
     )
-    nobody = parameters.model_copy(update={"folder_identities": False})
-    return read_samples(source, root=root, parameters=nobody, findings=findings)
+    return parameters.model_copy(update={"folder_identities": False})
 
 
 def _plain(value: object) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from stages.arguments import path_of
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition
 from stages.ingest.anonymous import anonymous, without_source
-from stages.ingest.as_before import inherited, read_folder_as_known
+from stages.ingest.as_before import as_known, inherited
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
@@ -246,10 +245,9 @@ def _samples(
     *,
     by_folder: bool | None,
 ) -> Samples:
-    read = read_samples
     if before is not None and parameters.format == "folder" and not by_folder:
-        read = partial(read_folder_as_known, before)
-    samples = read(source, root=root, parameters=parameters, findings=findings)
+        parameters = as_known(before, source, parameters, findings)
+    samples = read_samples(source, root=root, parameters=parameters, findings=findings)
     if before is None and parameters.view_pattern is not None and not any(samples.view_name):
         raise UsageError(
             f"`view_pattern` {shown(parameters.view_pattern)} gives no picture a view; correct it, as in "

@@ -77,11 +77,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     if parameters.camera_pattern is not None:
         findings.missing["camid"] = sum(map(is_missing, compress(texts, is_kept)))
     by_folder = parameters.folder_identities if parameters.identity_pattern is None else False
-    # without identities, what is left out decides about splits as with all
-    in_splits = _has_splits(source, kept if by_folder is None else paths, folder_identities=by_folder)
-    if parameters.identity_pattern is None:
-        names = _identity_names(source, paths, spared, folder_identities=by_folder, in_splits=in_splits)
-    else:
+    in_splits, names = _splits_and_names(source, paths, spared, folder_identities=by_folder)
+    if parameters.identity_pattern is not None:
         names = texts_in(paths, "identity", root=source, parameters=parameters, findings=findings)
     folders = {
         path.rpartition("/")[0]: text
@@ -130,6 +127,14 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     return with_names(samples, findings, encounter=[""] * len(views), view=views)
 
 
+def names_by_folder(source: Path, parameters: IngestParameters) -> list[str]:
+    """The different names, sorted, that folders give the individuals of the images under `source`; errors as `read_folder`."""
+    paths = list_images(source, recursive=True)
+    spared = set(compress(paths, is_excluded(paths, parameters.exclude)))
+    _, names = _splits_and_names(source, paths, spared, folder_identities=parameters.folder_identities)
+    return sorted({name for name in names if not is_missing(name)})
+
+
 def identities(names: Sequence[str]) -> Int32Array:
     """(n_images, int32) the pid of each image: the rank, from 1, of the `name` of its identity; `UNKNOWN` if missing."""
     rank = {name: number for number, name in enumerate(sorted({n for n in names if not is_missing(n)}), start=1)}
@@ -144,6 +149,16 @@ def _is_of_track(path: str) -> bool:
 
 def _top_folders(paths: Sequence[str]) -> list[str]:
     return sorted({path.split("/", 1)[0] for path in paths if "/" in path})
+
+
+def _splits_and_names(
+    source: Path, paths: Sequence[str], spared: Set[str], *, folder_identities: bool | None
+) -> tuple[bool, list[str]]:
+    """Whether the first folders of `paths` are splits, and the folder that names the identity of each path."""
+    # without identities, what is left out decides about splits as with all
+    asked = [path for path in paths if path not in spared] if folder_identities is None else paths
+    in_splits = _has_splits(source, asked, folder_identities=folder_identities)
+    return in_splits, _identity_names(source, paths, spared, folder_identities=folder_identities, in_splits=in_splits)
 
 
 def _has_splits(source: Path, paths: Sequence[str], *, folder_identities: bool | None) -> bool:
