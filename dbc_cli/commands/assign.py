@@ -124,15 +124,14 @@ def _assign(given: Given, source: Path | None, copies: list[Assignment]) -> None
 def _add(given: Given, source: Path) -> Made:
     """As `dbc ingest SOURCE --add`, with the layout that `source` has."""
     from schemas.parameters import IngestParameters
+    from stages.ingest.formats.folder import DoubtfulFoldersError
     from stages.ingest.stage import ingest
 
     parameters = parse(IngestParameters, {"format": recognised(source), **given.fields_of(ON_BAD_IMAGE)})
     context, root = given.context(RichReporter()), given["root"]
     try:
         return ingest(given.run_directory, source=source, root=root, parameters=parameters, add=True, context=context)
-    except UsageError as error:
-        if "`folder_identities=" not in str(error):
-            raise
+    except DoubtfulFoldersError as error:
         raise UsageError(f"{error}; {_by_hand(given, source, parameters)}") from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from schemas.choices import ArtifactKind
 from stages.errors import DbcError, file_problem
 from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory, made_by
-from stages.runs.store import Artifact, open_artifact
+from stages.runs.store import Artifact, UnreadableError, open_artifact
 
 _ORDER: tuple[ArtifactKind, ...] = ("clusters", "model", "features", "metrics", "assignments")
 
@@ -74,11 +74,13 @@ def _listed(run: RunDirectory, kind: ArtifactKind, stage: int, version: int) -> 
     directory = run.directory(kind, stage)
     try:
         artifact = open_artifact(directory, version)
+    except UnreadableError as error:
+        told = f"{error} with: {made_by(kind, stage)}"
     except DbcError as error:
         told = str(error)
-        by = f" with: {made_by(kind, stage)}" if told.endswith("make it again") else ""
-        return Listed(directory / f"v{version}.zarr", None, told + by)
-    return Listed(artifact.path, artifact)
+    else:
+        return Listed(artifact.path, artifact)
+    return Listed(directory / f"v{version}.zarr", None, told)
 
 
 def artifacts_of(run: RunDirectory) -> list[Artifact]:

@@ -55,6 +55,10 @@ _NAMED_BY_CAMERA = re.compile(
 """Files as cameras name them: those of two cards are called alike, those of two individuals hardly ever."""
 
 
+class DoubtfulFoldersError(UsageError):
+    """Folders may be individuals, splits or none of them, and `folder_identities` does not say."""
+
+
 def read_folder(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The images under `source`, sorted by path.
 
@@ -169,7 +173,7 @@ def _has_splits(source: Path, paths: Sequence[str], *, folder_identities: bool |
         return False
     others = [top for top in tops if top not in splits] or [path for path in paths if "/" not in path]
     if others and folder_identities is None:
-        raise UsageError(
+        raise DoubtfulFoldersError(
             f"{shown(source)} holds {shortened(splits)} beside {shortened([shown(each) for each in others])}: these may be "
             "splits or identities; leave the others out with `exclude` if they are splits, or say `folder_identities=True` if "
             "all are identities, `folder_identities=False` if none is and all images are train"
@@ -197,7 +201,7 @@ def _identity_names(
             )
         inner = sorted({name for name, own, _ in kept if own == top and name.casefold() in SPLIT_FOLDERS})
         if in_splits and inner:
-            raise UsageError(
+            raise DoubtfulFoldersError(
                 f"{shown(source / top)} holds {shortened([shown(name) for name in inner])}, where folders are identities: "
                 f"if these are splits, move them beside {shown(top)} and leave what else it holds out with `exclude`; "
                 "`folder_identities=False` if no folder is an identity"
@@ -219,7 +223,7 @@ def _identity_names(
             both = camera_and_individual(in_splits=in_splits)
             such = f"folders in them such as {shown(inner[0])} individuals"
             tables = f"; if they are cameras, and {such}, give {both} instead{tables}"
-        raise UsageError(
+        raise DoubtfulFoldersError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
             f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not "
             f"(and {patterns}){''.join([tables, *(f'; {line}' for line in unread)])}"

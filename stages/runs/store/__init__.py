@@ -8,6 +8,7 @@ temporary directory, which the system drops when the owner dies: that is how the
 from stages.runs.store.artifact import (
     Artifact,
     Rows,
+    UnreadableError,
     artifact_versions,
     every_version,
     open_artifact,
@@ -30,6 +31,7 @@ __all__ = [
     "Rows",
     "SharedArray",
     "Stream",
+    "UnreadableError",
     "Writer",
     "artifact_versions",
     "chunk_grid",

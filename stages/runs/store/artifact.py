@@ -47,6 +47,10 @@ class DamagedError(DbcError):
     """An array that is not what was written. A file that cannot be read for now is another DbcError."""
 
 
+class UnreadableError(DbcError):
+    """An artifact whose root is not what was written, which is mended by making it again alone."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A committed artifact: where it is, its version there, its manifest, and the `checksums` of chunks by array."""
@@ -240,8 +244,10 @@ def open_artifact(directory: Path, version: int) -> Artifact:
             ) from error
         raise DbcError(file_problem(error, path / "zarr.json")) from error
     except ValueError as error:  # a RootError, a ManifestError, or the folder of no stage
-        advice = "" if isinstance(error, NewerError) else "; move it away and make it again"
-        raise DbcError(f"{path} is not a readable artifact: {error}{advice}") from error
+        told = f"{path} is not a readable artifact: {error}"
+        if isinstance(error, NewerError):
+            raise DbcError(told) from error
+        raise UnreadableError(f"{told}; move it away and make it again") from error
     return Artifact(path, version, manifest, checksums)
 
 
