@@ -18,7 +18,7 @@ from schemas.stage_names import json_stage
 from stages.errors import UsageError
 from stages.escapes import visible_line
 from stages.output_files import all_or_nothing, require_new, write_text
-from stages.reporting import so_many
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     from stages.compare.baselines.another_set import Options, OtherSet

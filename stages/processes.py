@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stages.errors import DbcError, UsageError
-from stages.reporting import so_many
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,24 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeAlias
 
+from stages.wording import so_many
+
 Advance: TypeAlias = Callable[[int, str], None]
 """Called with the units done since the last call and a short text to show beside them."""
-
-
-def so_many(n: float, noun: str) -> str:
-    """`n` of a thing as people write it: "1 identity", "2 identities"; only what the last word is counts.
-
-    Examples
-    --------
-    >>> so_many(1, "picture"), so_many(0, "new picture"), so_many(2, "box")
-    ('1 picture', '0 new pictures', '2 boxes')
-    """
-    if n == 1:
-        return f"1 {noun}"
-    several = (
-        f"{noun[:-1]}ies" if noun.endswith(("ty", "ry")) else f"{noun}{'es' if noun.endswith(('x', 's')) else 's'}"
-    )
-    return f"{n:g} {several}" if isinstance(n, float) else f"{n} {several}"
 
 
 class Reporter(Protocol):

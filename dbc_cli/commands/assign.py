@@ -18,7 +18,8 @@ from dbc_cli.outcome import outcome_fields, show_outcome
 from dbc_cli.problems import in_flags
 from stages.errors import UsageError
 from stages.output_files import require_new
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     from schemas.parameters import IngestParameters

@@ -10,7 +10,7 @@ from dbc_cli.console import print_text
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from stages.output_files import require_new, write_text
-from stages.reporting import so_many
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     from stages.review.count_stage import Counting

@@ -9,7 +9,7 @@ from dbc_cli.commands.run import run_plan, show_rows
 from dbc_cli.console import RichReporter, print_text
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 from dbc_cli.problems import in_flags
-from stages.reporting import so_many
+from stages.wording import so_many
 
 DEMO_RUN = Path("runs/demo")
 PAGE = "report.html"

@@ -11,7 +11,7 @@ from dbc_cli.console import borderless_table, print_table, print_text
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 from stages.errors import DbcError
-from stages.reporting import so_many
+from stages.wording import so_many
 
 _NEEDED = "what it works with may be among what goes"
 DELETE = (Flag("delete", bool, "Remove them, for good."),)

@@ -15,7 +15,8 @@ from dbc_cli.problems import in_flags
 from schemas.choices import Drawn, PageMap
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     from stages.evaluate.clusters.cluster_report import ClusterRow

@@ -13,7 +13,7 @@ from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from dbc_cli.idle import tell_of_unused
 from stages.errors import UsageError
 from stages.output_files import require_new, require_writable, write_text
-from stages.reporting import so_many
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     from stages.pages.review import Review

@@ -44,7 +44,7 @@ from schemas.choices import Stop
 from schemas.recipes import DEFAULT_RECIPE, METHOD_SETTINGS, OTHER_METHODS, RECIPES
 from schemas.stage_names import INIT_STAGE, json_stage, stage_label
 from stages.errors import UsageError
-from stages.reporting import so_many
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     from schemas.recipes import MethodSetting

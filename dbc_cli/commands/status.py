@@ -10,7 +10,7 @@ from dbc_cli.console import print_json, print_table, print_text
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 from stages.errors import DbcError
-from stages.reporting import so_many
+from stages.wording import so_many
 
 if TYPE_CHECKING:
     from rich.table import Table

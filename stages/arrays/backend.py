@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from stages.caches import keep_cache
 from stages.errors import DbcError, UsageError
-from stages.reporting import so_many
 from stages.typing import Array
+from stages.wording import so_many
 
 _DEVICE = re.compile(r"auto|cpu|cuda(?::(\d+))?")
 

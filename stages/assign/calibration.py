@@ -14,9 +14,10 @@ import numpy as np
 
 from stages.arrays.partition import relabel
 from stages.errors import DbcError
-from stages.reporting import SILENT, Advance, Reporter, so_many
+from stages.reporting import SILENT, Advance, Reporter
 from stages.samples import UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
+from stages.wording import so_many
 
 N_FOLDS = 10
 """Parts that the clustered samples are split into; each is asked while the others are there. With five, more new individuals

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from schemas.stage_names import INIT_STAGE, json_stage, stage_label
 from stages.compare.cells import CellResult, Metrics
 from stages.compare.grid import setting_text
-from stages.reporting import so_many
+from stages.wording import so_many
 
 LOPSIDED = 0.5
 """The share of the samples in one cluster from which on a table says so."""

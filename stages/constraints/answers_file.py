@@ -16,12 +16,12 @@ from stages.constraints.contradictions import Contradiction, first_contradiction
 from stages.constraints.sample_names import sample_names
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
-from stages.ingest.formats.names import shown
 from stages.ingest.named_pictures import NamedPictures
 from stages.runs.kept_source import KeptSource, file_digest, read_source
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Int64Array
+from stages.wording import shown
 
 COLUMNS = ("path_a", "path_b", "answer")
 _LONGEST_CHAIN = 12

@@ -8,13 +8,12 @@ import numpy as np
 
 from stages.arrays.partition import relabel
 from stages.errors import UsageError
-from stages.ingest.formats.names import shown
 from stages.ingest.known_later import KnownLater, read_known_later
-from stages.reporting import so_many
 from stages.runs.source_names import names_of
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Int64Array
+from stages.wording import shown, so_many
 
 OWN = Path("identities")
 """The name that stands for the identities that the data set came with."""

@@ -20,10 +20,9 @@ from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import Derived, derived_pairs, shows_different
 from stages.constraints.labels import OWN, labelled_pairs, read_labels
 from stages.errors import UsageError
-from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import one_individual_note, shown
+from stages.ingest.formats.names import one_individual_note
 from stages.ingest.known_later import path_or_file_name
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.lineage import dataset_of, grown_from, made_from
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -32,6 +31,7 @@ from stages.runs.source_names import names_of, only_names
 from stages.runs.store import Artifact, Writer, readable_versions
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Int64Array
+from stages.wording import shortened, shown, so_many, with_first
 
 FILE_NAME = "constraints.csv"
 """The file of answers in a run's folder, which is taken if it is there."""
@@ -261,13 +261,12 @@ def tell_meant(answers: AnsweredPairs, reporter: Reporter) -> None:
         reporter.note(f"answers about pictures that were taken out of the data set: {answers.n_gone}, left out")
     if answers.renamed:
         reporter.note(
-            f"answers name pictures as they were called before, found by their content: {len(answers.renamed)}, the first "
-            f"{shown(answers.renamed[0])}"
+            f"answers name pictures as they were called before, found by their content: {with_first(answers.renamed)}"
         )
     if answers.reused:
         reporter.warn(
-            f"names in answers that were another picture's in an earlier data set of this run: {len(answers.reused)}, the "
-            f"first {shown(answers.reused[0])}; they are taken as the pictures of now: take out answers that were given before"
+            f"names in answers that were another picture's in an earlier data set of this run: "
+            f"{with_first(answers.reused)}; they are taken as the pictures of now: take out answers that were given before"
         )
 
 

@@ -17,7 +17,7 @@ from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_mer
 from stages.evaluate.clusters.cluster_report import ClusterReport, ClusterRow, report_clusters
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.prepared import compared_features
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
@@ -25,6 +25,7 @@ from stages.runs.source_names import titled
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Float32Array, Int32Array, Int64Array
+from stages.wording import so_many
 
 
 @dataclass(frozen=True)

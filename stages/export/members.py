@@ -13,9 +13,8 @@ import numpy as np
 from stages.assign.stage import assignments_of
 from stages.constraints.stage import names_of_individuals
 from stages.features.prepared import compared_features
-from stages.ingest.formats.names import shown
 from stages.ingest.known_later import NEW
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
@@ -23,6 +22,7 @@ from stages.runs.source_names import BOX, names_of, samples_are, titled, trackle
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int64Array
+from stages.wording import shown, so_many, with_first
 
 COLUMNS = (
     "path",
@@ -139,7 +139,7 @@ class Members:
             notes += filter(None, [tracklet_names(self.dataset)[1]])
         if self.changes is not None and self.changes.n_changed:
             n_changed, n_told, gone = self.changes.n_changed, self.changes.n_told, self.changes.gone
-            of_those = f"; individuals that are gone: {len(gone)}, the first {gone[0]}" if gone else ""
+            of_those = f"; individuals that are gone: {with_first(gone, str)}" if gone else ""
             kind = samples_are(self.dataset)
             notes.append(
                 f"{kind} that have another individual than in the dataset before: {n_changed} of {n_told}{of_those}"

@@ -11,13 +11,14 @@ from stages.export.members import Member, Members
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_seconds
-from stages.ingest.formats.names import shown, told_zones
+from stages.ingest.formats.names import told_zones
 from stages.ingest.headers import taken_at
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import PictureFiles, find_pictures
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
 from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact
+from stages.wording import shown, so_many, with_first
 
 _N_TRIED = 20
 """Pictures that show whether cameras wrote times into them."""
@@ -39,8 +40,8 @@ def warn_of_changed(dataset: Artifact, pictures: PictureFiles, paths: Iterable[s
     changed = [path for path, digest in now if before.get(path) and before[path] != digest]
     if changed:
         reporter.warn(
-            f"pictures that changed since they were ingested, so that boxes may be wrong there: {len(changed)}, the first "
-            f"{shown(changed[0])}; restore them, or give the folder that was ingested as `root`"
+            f"pictures that changed since they were ingested, so that boxes may be wrong there: "
+            f"{with_first(changed)}; restore them, or give the folder that was ingested as `root`"
         )
 
 

@@ -8,10 +8,11 @@ from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measured
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
 from stages.runs.descent import clusters_now
 from stages.runs.ending import made_last
 from stages.runs.run_directory import RunDirectory
+from stages.wording import so_many
 
 
 def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> int:

@@ -19,8 +19,8 @@ from stages.extract.network import NetworkOfCameras, inference_network
 from stages.nn.images import StoredImages, network_input
 from stages.nn.model.network import ReidModel
 from stages.nn.prefetch import OnItsWay, Transfer, n_readers, prefetch
-from stages.reporting import so_many
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
+from stages.wording import so_many
 
 DEPTH = 2
 """Batches read ahead at least, and batches queued on a GPU while earlier ones are written; a CPU queues none."""

@@ -16,9 +16,9 @@ from stages.arrays.neighbours import exact_where
 from stages.arrays.row_blocks import by_blocks
 from stages.arrays.similarity import exact_similarity, product_error
 from stages.features.camera_whitening import Fit, Parts, Whitenings, fit_by_camera
-from stages.reporting import so_many
 from stages.samples import LEAST_IN_CAMERA, UNKNOWN, cameras_with_enough, took_few
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
+from stages.wording import so_many
 
 LOOKED_AT = 2000
 """Samples whose neighbours are looked for; in larger sets they are spread evenly over the rows."""

@@ -13,17 +13,17 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import alike_note, plain, shown
+from stages.ingest.formats.names import alike_note
 from stages.ingest.joining import NAMED, already_held, joined, own_encounters, said_otherwise, stored_samples, texts_of
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
-from stages.reporting import so_many
 from stages.runs.kept_source import KeptSource, file_digest, file_digests, read_source
 from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples
 from stages.typing import BoolArray, Float64Array, Int64Array
+from stages.wording import plain, shown, so_many
 
 
 @dataclass(frozen=True)

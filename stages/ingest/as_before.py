@@ -11,13 +11,12 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.formats import FORMATS
 from stages.ingest.formats.folder import names_by_folder
 from stages.ingest.formats.format import STEPS, Findings
-from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import shown
 from stages.ingest.joining import NAMED, stored_samples, texts_of
 from stages.runs.lineage import grown_from, made_from
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.source_names import names_of
 from stages.runs.store import Artifact
+from stages.wording import shortened, shown
 
 _KEPT_FIELDS = ("height", "width", "seed", "by_light")
 """Parameters that a dataset and what is added to it share."""

@@ -14,10 +14,10 @@ import numpy as np
 from stages.errors import UsageError
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import shown, told_zones
+from stages.ingest.formats.names import told_zones
 from stages.ingest.headers import MOST_PICTURES, Header, taken_at
 from stages.samples import Samples
+from stages.wording import shortened, shown
 
 MIDNIGHT = datetime.min.time()
 BURST = 60

@@ -13,8 +13,9 @@ from PIL import Image
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import ORIENTATION, SIDEWAYS, UNREADABLE, decode_whole
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.names import iso_time, shown
+from stages.ingest.formats.names import iso_time
 from stages.samples import Samples
+from stages.wording import shown
 
 MOST_PICTURES = 100
 """About how many pictures stand for all of them: only their headers are read."""

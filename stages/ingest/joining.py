@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from stages.ingest.formats.names import may_be_missing, shown
+from stages.ingest.formats.names import may_be_missing
 from stages.runs.store import Artifact
 from stages.samples import IMAGE_COLUMNS, SAMPLE_COLUMNS, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, Int64Array
+from stages.wording import shown
 
 ENCOUNTERS = ("encounter", "encounter_name", 0)
 NAMED = (("pid", "identity", 1), ("camid", "camera", 0), ENCOUNTERS, ("view", "view_name", 0))

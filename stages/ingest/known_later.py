@@ -12,14 +12,14 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
-from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, shown, whole_number
+from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, whole_number
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
 from stages.ingest.named_pictures import NamedPictures
-from stages.reporting import so_many
 from stages.runs.source_names import BOX, places
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
+from stages.wording import shown, so_many, with_first
 
 IDENTITIES = ("identity", "pid")
 NEW = "new"
@@ -63,7 +63,7 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     text_of, lost = _texts(table, column, pictures, dataset)
     added = NamedPictures([] if newest is None else newest.read("path").tolist(), in_any_folder=True)
     later = [path for path in lost if not pictures.that_fit(path) and added.that_fit(path)]
-    left_out = f"pictures that were added after these clusters were made: {_counted(later)}" if later else ""
+    left_out = f"pictures that were added after these clusters were made: {with_first(later)}" if later else ""
     if not text_of and later:
         raise UsageError(f"{shown(file)} names {left_out}; dbc run takes them")
     if not text_of:
@@ -88,15 +88,9 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note, texts)
 
 
-def _counted(paths: Sequence[str]) -> str:
-    return f"{len(paths)}, the first {shown(paths[0])}"
-
-
 def path_or_file_name(names: Sequence[str]) -> str:
     """A line about `names` that are the path of one picture, and the file name of others in folders."""
-    return (
-        f"names that are the path of one picture, which they mean, and the file name of others, too: {_counted(names)}"
-    )
+    return f"names that are the path of one picture, which they mean, and the file name of others, too: {with_first(names)}"
 
 
 class _Pictures(NamedPictures):
@@ -112,7 +106,7 @@ class _Pictures(NamedPictures):
         kinds: dict[str, list[str]] = {}
         for path in paths:
             kinds.setdefault(self._why_lost(path), []).append(path)
-        return "".join(f"; rows {kind}: {_counted(those)}" for kind, those in sorted(kinds.items()))
+        return "".join(f"; rows {kind}: {with_first(those)}" for kind, those in sorted(kinds.items()))
 
     def _why_lost(self, path: str) -> str:
         if self._is_numbered(path):

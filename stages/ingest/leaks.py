@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.ingest.formats.names import plain, shown
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
+from stages.wording import plain, shown
 
 FAR_MORE = 2
 LEAKS = {

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stages.ingest.formats.names import shown
 from stages.reporting import Reporter
 from stages.runs.run_directory import compared_cameras
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN, took_few
 from stages.typing import BoolArray, Int32Array, Int64Array, UInt8Array
+from stages.wording import shown
 
 MOST_LOOKED_AT = 1000
 """Samples that stand for all: the first, since they are stored in an order that only content decides."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from unicodedata import normalize
 
-from stages.ingest.formats.names import shown
+from stages.wording import shown
 
 
 class NamedPictures:

@@ -24,7 +24,6 @@ from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
-from stages.ingest.formats.names import shown
 from stages.ingest.headers import Header, in_pages, shrunk, some_headers, squeezed, stored_dark
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures, told_queries
 from stages.ingest.light import Kinds, cameras_by_light, tell_light
@@ -42,6 +41,7 @@ from stages.runs.store import Artifact, Writer
 from stages.runs.store.digests import json_digest
 from stages.samples import GALLERY, QUERY, TEXT_COLUMNS, TRAIN, Samples
 from stages.typing import BoolArray
+from stages.wording import shown
 
 
 @dataclass(frozen=True)

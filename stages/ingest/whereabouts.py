@@ -10,11 +10,11 @@ from pathlib import Path
 
 from stages.errors import UsageError
 from stages.ingest.formats import image_root
-from stages.ingest.formats.names import shown
 from stages.ingest.source_digest import digest_each
-from stages.reporting import SILENT, Reporter, so_many
+from stages.reporting import SILENT, Reporter
 from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact, readable_versions
+from stages.wording import shown, so_many, with_first
 
 _MOST_OTHERS = 0.1
 """The share of pictures with another content that a folder may have, to be taken for the one that was ingested."""
@@ -145,7 +145,7 @@ def _by_content(dataset: Artifact, root: Path, lost: Sequence[str], reporter: Re
     )
     if len(others) > MOST_LOOKED_AT:
         reporter.note(
-            f"pictures that are not where they were: {len(lost)}, the first {lost[0]}; {len(others)} other files may be "
+            f"pictures that are not where they were: {with_first(lost, str)}; {len(others)} other files may be "
             f"those, more than the {MOST_LOOKED_AT} that are read to find out"
         )
         return {}

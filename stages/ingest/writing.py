@@ -18,13 +18,12 @@ from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write
 from stages.ingest.decode.crops import Corners, Region
 from stages.ingest.decode.pixels import Files, ImageSource, is_video
 from stages.ingest.decode.workers import decode_all, decode_cuts
-from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import plain, shown
 from stages.reporting import Reporter
 from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact, RowFiles, Writer
 from stages.samples import Samples
 from stages.typing import BoolArray, Int32Array, Int64Array
+from stages.wording import plain, shortened, shown
 
 _REASONS_TOLD = 20
 """Reasons why images cannot be read that an error tells."""

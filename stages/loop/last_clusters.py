@@ -16,11 +16,11 @@ from stages.loop.choice.stage import Compared, fewest_likely, measured
 from stages.loop.plan import AS_FEATURES_ASK
 from stages.merge.checks import require_whole
 from stages.merge.schedule import require_fewer_clusters
-from stages.reporting import so_many
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features, with_clusters
 from stages.runs.next_stage import last_merge_stage, require_run
 from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
+from stages.wording import so_many
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from stages.merge.checks import require_whole
 from stages.merge.constrained import require_in_source
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges, require_fewer_clusters
 from stages.nn.initial_agreement import require_initial
-from stages.reporting import so_many
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.train.recipes import resolve
+from stages.wording import so_many
 
 AS_FEATURES_ASK = 0
 """A number of clusters that is found in the features."""

@@ -18,13 +18,14 @@ from stages.loop.plan import AS_FEATURES_ASK, Plan, check_plan
 from stages.merge.stage import merge
 from stages.nn.host_memory import give_back_memory, keep_large_blocks
 from stages.nn.initial_model import initial_model
-from stages.reporting import OncePerKind, so_many
+from stages.reporting import OncePerKind
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
 from stages.runs.next_stage import last_merge_stage, require_run
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
 from stages.train.freeze import require_part
 from stages.train.stage import train
+from stages.wording import so_many
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from stages.constraints.stage import AskedConstraints, labels_of, make_constrain
 from stages.errors import DbcError, UsageError
 from stages.features.mirror_images import views_known
 from stages.features.prepared import needed_cameras
-from stages.ingest.formats.names import shown
 from stages.merge.selection.links import Constraints
 from stages.runs.context import Context
 from stages.runs.lineage import before_review
@@ -23,6 +22,7 @@ from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import Int32Array, Int64Array
+from stages.wording import shown
 
 
 @dataclass(frozen=True)

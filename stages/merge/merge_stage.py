@@ -27,8 +27,8 @@ from stages.merge.selection.links import Constraints
 from stages.merge.selection.ranking import Workers
 from stages.merge.tables.table_maker import compiles, table_maker
 from stages.processes import OneProcess, Processes
-from stages.reporting import so_many
 from stages.typing import Array
+from stages.wording import so_many
 
 Progress = Callable[[int, int], None]
 

@@ -41,7 +41,7 @@ from stages.merge.schedule import (
 )
 from stages.merge.selection.links import Constraints
 from stages.processes import Processes, together
-from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second, so_many
+from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import (
     before_review,
@@ -64,6 +64,7 @@ from stages.runs.run_directory import (
 from stages.runs.store import Artifact, Writer, open_artifact
 from stages.samples import TRAIN
 from stages.typing import Float64Array, Int32Array, Int64Array
+from stages.wording import so_many
 
 
 @dataclass(frozen=True)

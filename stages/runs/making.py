@@ -18,7 +18,6 @@ from schemas.stage_names import stage_label
 from schemas.summaries import Summary
 from stages.errors import DbcError, UsageError, file_problem
 from stages.processes import OneProcess, Processes
-from stages.reporting import so_many
 from stages.runs.context import Context
 from stages.runs.events import EVENTS, record_event
 from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
@@ -33,6 +32,7 @@ from stages.runs.store import (
     temporary_directory,
 )
 from stages.runs.store.digests import artifact_id, content_key, library_versions
+from stages.wording import so_many
 
 MOST_NAMED = 4
 """Values that a note names."""

@@ -16,7 +16,6 @@ from stages.constraints.stage import names_of_individuals
 from stages.errors import UsageError
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison
-from stages.ingest.formats.layout import shortened
 from stages.ingest.light import camera_of_pictures
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers
@@ -27,6 +26,7 @@ from stages.runs.store import Artifact, Rows
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.search.embed import embed, read_pictures
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
+from stages.wording import shortened
 
 MOST_NAMED = 12
 """Cameras that an error names."""

@@ -8,10 +8,10 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import read_csv_file, read_header
-from stages.ingest.formats.names import shown
 from stages.ingest.named_pictures import NamedPictures
 from stages.runs.store import Artifact
 from stages.typing import Float32Array
+from stages.wording import shown
 
 _VALUES = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
 

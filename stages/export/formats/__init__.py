@@ -14,9 +14,10 @@ from stages.export.members import Member, Members
 from stages.export.pictures import warn_of_changed
 from stages.ingest.whereabouts import find_pictures
 from stages.output_files import all_or_nothing, require_new, require_within, write_text
-from stages.reporting import Reporter, so_many
+from stages.reporting import Reporter
 from stages.runs.kept_source import read_source
 from stages.runs.run_directory import dataset_manifest
+from stages.wording import so_many
 
 
 def _formats() -> Mapping[str, ExportFormat]:

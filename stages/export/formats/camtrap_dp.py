@@ -30,11 +30,10 @@ from stages.ingest.encounters import seconds, years_away
 from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.detections import Detection
-from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import is_missing, iso_time, shown
+from stages.ingest.formats.names import is_missing, iso_time
 from stages.ingest.formats.numbers import number_of
 from stages.output_files import rows_as_csv
-from stages.reporting import so_many
+from stages.wording import shortened, shown, so_many, with_first
 
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 NO_CAMERA = "unknown"
@@ -185,9 +184,7 @@ def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:
     places = {} if source.deployments is None else _told(source.deployments)
     unknown = sorted(places.keys() - set(map(_deployment, ordered)))
     if unknown:
-        notes += (
-            f"rows of `deployments` that name no camera of the run: {len(unknown)}, the first {shown(unknown[0])}",
-        )
+        notes += (f"rows of `deployments` that name no camera of the run: {with_first(unknown)}",)
     pictures = [first[path] for path in media]
     notes += tuple(years_away([*map(_deployment, pictures)], [row.timestamp for row in pictures]))
     tables = {
@@ -283,7 +280,7 @@ def _told_of_times(deployments: Sequence[dict[str, Any]], rows: Sequence[Member]
         (outside, "pictures taken more than a day outside of the times of their deployment"),
         (seasons, f"cameras that took no picture for more than {SEASON} days, whose seasons are one deployment here"),
     )
-    return tuple(f"{what}: {len(lines)}, the first {lines[0]}" for lines, what in found if lines)
+    return tuple(f"{what}: {with_first(lines, str)}" for lines, what in found if lines)
 
 
 def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:

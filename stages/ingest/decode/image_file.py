@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from stages.ingest.decode.crops import BadImageError, Corners, Crop, Region, Window, cut, window
 from stages.ingest.decode.no_image import what_it_is
 from stages.plain_files import plain_file
+from stages.wording import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,12 +126,6 @@ def read_bytes(path: Path | str) -> bytes:
             return file.readall()
     except OSError as error:
         raise BadImageError(f"cannot be read: {error.strerror or error}") from error
-
-
-def one_line(error: Exception) -> str:
-    """The error's text on one line, without control characters, or its type if it has none."""
-    text = " ".join(str(error).split())
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text) or type(error).__name__
 
 
 @contextmanager

@@ -13,10 +13,9 @@ from PIL import Image
 
 from stages.errors import UsageError
 from stages.ingest.decode.crops import BadImageError, Crop, Region, crops_of
-from stages.ingest.decode.image_file import one_line
 from stages.ingest.decode.no_image import VIDEO, known_kind
 from stages.plain_files import plain_file
-from stages.reporting import so_many
+from stages.wording import one_line, so_many
 
 _BYTES_LOOKED_AT = 4096
 

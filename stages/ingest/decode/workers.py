@@ -13,7 +13,7 @@ from stages.errors import DbcError
 from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, fill, fill_cuts
 from stages.ingest.decode.image_file import without_warnings
 from stages.ingest.decode.pixels import Files, ImageSource
-from stages.ingest.formats.names import shown
+from stages.wording import shown
 
 _BLOCKS_A_WORKER = 4
 """Blocks that each worker decodes ahead of the caller."""

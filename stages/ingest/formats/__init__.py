@@ -16,12 +16,13 @@ from stages.ingest.formats.boxes_file import unread_boxes
 from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out
-from stages.ingest.formats.names import counted, one_individual_note, shown
+from stages.ingest.formats.names import one_individual_note
 from stages.ingest.formats.path_patterns import told_sides
 from stages.ingest.formats.recognise import Recognised, recognise
 from stages.ingest.formats.yolo import label_file
 from stages.plain_files import endless_kind
 from stages.samples import Samples
+from stages.wording import counted, shown, with_first
 
 _NAMED = 5
 """Categories that a warning names."""
@@ -97,8 +98,8 @@ def _named_like_pictures(source: Path, paths: Sequence[str], left_out: Counter[s
         return []
     told = f"files as many as pictures, which are not read: {counted(many)}"
     if found:
-        first = shown(found[0].relative_to(source))
-        told = f"files called as pictures are, which are not read: {len(found)}, the first {first}"
+        paths_found = [file.relative_to(source) for file in found]
+        told = f"files called as pictures are, which are not read: {with_first(paths_found)}"
     return [f"{told}; if they hold boxes, name their `format`, such as 'yolo' or 'voc', or save these as COCO"]
 
 

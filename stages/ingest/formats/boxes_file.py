@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import subfolders
-from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines, plain, shown
+from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines
 from stages.ingest.formats.numbers import NO_NUMBER, number_of, score_of
 from stages.plain_files import plain_file
+from stages.wording import plain, shortened, shown, with_first
 
 IGNORED, NO_TRACK = 0.0, -1
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
@@ -146,9 +146,7 @@ def other_lengths(n_fields: Sequence[int]) -> list[int]:
 
 def of_other_length(origins: Sequence[str], *, of: str) -> list[str]:
     """A line to warn with of the lines `origins`, which have another number of fields than most; or none."""
-    told = (
-        f"lines with another number of fields than most {of}: {len(origins)}, the first {origins[0]}" if origins else ""
-    )
+    told = f"lines with another number of fields than most {of}: {with_first(origins, str)}" if origins else ""
     return [f"{told}; if it lacks one, its numbers are taken for others: mend it"] if told else []
 
 

@@ -13,11 +13,12 @@ from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import folder_of, require_layout
-from stages.ingest.formats.names import counted, is_missing, relative_path, shown
+from stages.ingest.formats.names import is_missing, relative_path
 from stages.ingest.formats.numbers import box_of
 from stages.ingest.formats.programs import told_herds
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
+from stages.wording import counted, shown
 
 OBSERVATIONS = "observations.csv"
 ENTRIES = ("datapackage.json", "media.csv", OBSERVATIONS, "deployments.csv")

@@ -16,11 +16,12 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.layout import only_one
-from stages.ingest.formats.names import counted, path_below, plain, shown
+from stages.ingest.formats.names import path_below
 from stages.ingest.formats.numbers import box_of, frame_of, is_unsaid, number_of, score_of, size_of, text_of
 from stages.ingest.formats.picture_files import FIELDS, has_signs, key_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
+from stages.wording import counted, plain, shown, with_first
 
 UNKNOWN_NAME = "____"
 """What Wild Me calls an individual that is not known."""
@@ -62,8 +63,7 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     forget_json()
     if unlisted:
         findings.warnings.append(
-            f"annotations of a category_id that `categories` does not list, and so of none: {len(unlisted)}, the first "
-            f"{unlisted[0]}"
+            f"annotations of a category_id that `categories` does not list, and so of none: {with_first(unlisted, str)}"
         )
     if +left_out:
         findings.notes.append(f"annotations left out: {counted(+left_out)}")

@@ -15,10 +15,10 @@ from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
-from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import counted, is_missing, plain, relative_path, shown, told_beginning
+from stages.ingest.formats.names import is_missing, relative_path, told_beginning
 from stages.ingest.formats.programs import Program, joined, program_of
 from stages.plain_files import plain_file, why_not_utf8
+from stages.wording import counted, plain, shortened, shown
 
 BOM = "\ufeff"
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}

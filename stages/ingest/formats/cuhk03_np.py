@@ -11,8 +11,8 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import entries_of
 from stages.ingest.formats.named_files import MARKET_FOLDERS, NamedFiles
-from stages.ingest.formats.names import shown
 from stages.samples import Samples
+from stages.wording import shown
 
 BOXES = ("detected", "labeled")
 

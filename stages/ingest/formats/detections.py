@@ -22,22 +22,13 @@ from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, LostFiles, in_other_form, lost_files
-from stages.ingest.formats.names import (
-    counted,
-    doubts,
-    has_short_year,
-    is_missing,
-    iso_time,
-    numbers_of,
-    shown,
-    told_zones,
-)
+from stages.ingest.formats.names import doubts, has_short_year, is_missing, iso_time, numbers_of, told_zones
 from stages.ingest.formats.numbers import NO_NUMBER
 from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.splits import own_splits
-from stages.reporting import so_many
 from stages.samples import DISTRACTOR, JUNK, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
+from stages.wording import counted, shown, so_many
 
 PIXELS_MEANT = 2
 """A relative box that reaches so many times the picture's size is taken for one in pixels, and refused."""

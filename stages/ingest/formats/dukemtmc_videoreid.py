@@ -12,8 +12,9 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import nobody_notes, shown, whole_number
+from stages.ingest.formats.names import nobody_notes, whole_number
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
+from stages.wording import shown
 
 FOLDERS = {"train": TRAIN, "query": QUERY, "gallery": GALLERY}
 

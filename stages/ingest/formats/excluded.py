@@ -9,9 +9,9 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import shown
 from stages.samples import Samples
 from stages.typing import BoolArray
+from stages.wording import shown
 
 
 def without(samples: Samples, exclude: str, findings: Findings, *, before: str = "") -> Samples:

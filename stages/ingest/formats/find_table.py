@@ -9,7 +9,7 @@ from stages.errors import DbcError
 from stages.ingest.formats.csv_file import NotUtf8Error, OfProgramError, read_header
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import only_one
-from stages.ingest.formats.names import first_names
+from stages.wording import first_names
 
 OWN_LISTS = (
     frozenset({"path", "individual", "cluster", "cluster_size", "stage"}),

@@ -24,14 +24,13 @@ from stages.ingest.formats.folder_levels import (
 )
 from stages.ingest.formats.folder_names import is_by_camera, is_no_name, is_place, times_or_cards
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of, shown
+from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of
 from stages.ingest.formats.path_patterns import SIDES, texts_in
 from stages.ingest.formats.splits import divide_test, own_splits
-from stages.reporting import so_many
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
+from stages.wording import shortened, shown, so_many, with_first
 
 TEST = -1
 """Stands for the split of a folder `test`, whose samples are divided into query and gallery."""
@@ -92,8 +91,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     numbered = sorted(folder for folder, text in folders.items() if text != folder.rpartition("/")[2])
     if numbered and not in_splits and parameters.identity_pattern is None:
         findings.notes.append(
-            f"folders of numbers within others, whose pictures are taken and whose numbers are not: {len(numbered)}, the "
-            f"first {shown(numbered[0])}; if they are tracks, list the pictures in a table with the columns path, camera and "
+            f"folders of numbers within others, whose pictures are taken and whose numbers are not: "
+            f"{with_first(numbered)}; if they are tracks, list the pictures in a table with the columns path, camera and "
             "tracklet"
         )
     if by_folder and not any(compress(names, is_kept)):

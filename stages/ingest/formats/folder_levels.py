@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import shown
+from stages.wording import shortened, shown, with_first
 
 _LIKE_SPLITS = re.compile(r"(?:query|queries|gallery|test|train)(?:[-_ .]?[0-9]+|[-_ .].*)", re.I)
 
@@ -32,8 +31,8 @@ def told_mixed(individual_of: Mapping[str, str]) -> list[str]:
         return []
     name = shown(individual_of[mixed[0]])
     return [
-        f"folders beside pictures of an individual, whose pictures are taken for it, too: {len(mixed)}, the first "
-        f"{shown(mixed[0])} for {name}; move them out of it if they are individuals of their own"
+        f"folders beside pictures of an individual, whose pictures are taken for it, too: "
+        f"{with_first(mixed)} for {name}; move them out of it if they are individuals of their own"
     ]
 
 

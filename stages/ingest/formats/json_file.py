@@ -9,8 +9,8 @@ from typing import Any
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.layout import only_one
-from stages.ingest.formats.names import shown
 from stages.plain_files import plain_file, why_not_utf8
+from stages.wording import shown
 
 
 def find_json(source: Path) -> Path:

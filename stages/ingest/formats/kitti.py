@@ -10,8 +10,8 @@ from stages.errors import UsageError
 from stages.ingest.formats.boxes_file import KITTI, first_files, is_kitti
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.mot import find_sequences, read_sequences
-from stages.ingest.formats.names import plain, shown
 from stages.samples import Samples
+from stages.wording import plain, shown
 
 LABELS, IMAGES = "label_02", "image_02"
 

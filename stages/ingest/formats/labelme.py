@@ -14,9 +14,9 @@ from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.format import BOXES, NAMING, Format
 from stages.ingest.formats.json_file import load_json
-from stages.ingest.formats.names import shown
 from stages.ingest.formats.numbers import number_of, score_of, size_of, text_of
 from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of
+from stages.wording import shown
 
 _AREAS = frozenset({"rectangle", "polygon", "mask", "oriented_rectangle", "rotation"})
 """Shapes whose points have the box around them that the shape has. A circle's are its centre and a point of it."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.errors import UsageError
-from stages.ingest.formats.names import first_names, plain, shown
+from stages.wording import first_names, plain, shortened, shown
 
 
 def folder_of(source: Path) -> Path:
@@ -31,12 +31,6 @@ def entries_of(source: Path) -> str:
     """The first folders and files of `source`, for an error."""
     found = sorted(plain(entry.name) for entry in source.iterdir() if not entry.name.startswith("."))
     return shortened(found) or "nothing"
-
-
-def shortened(names: Sequence[str], *, most: int = 5) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def only_one(found: Sequence[Path], source: Path, *, wanted: str, advice: str) -> Path:

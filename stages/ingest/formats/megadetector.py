@@ -16,13 +16,12 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.detections import Detection, samples_of, wanted_categories, why_left_out
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
-from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import counted, path_below, plain, shown
+from stages.ingest.formats.names import path_below
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
 from stages.plain_files import plain_file
-from stages.reporting import so_many
 from stages.samples import Samples
+from stages.wording import counted, plain, shortened, shown, so_many, with_first
 
 _LOOKED_AT = 20
 _NAMED = 5
@@ -94,9 +93,7 @@ def _tell_files(files: Sequence[str], unlisted: Collection[str], findings: Findi
         "`camera_pattern='^([^/]+)/'` takes the first folders for cameras"
     )
     if unlisted:
-        findings.warnings.append(
-            f"pictures that no file of results lists, left out: {len(unlisted)}, the first {shown(min(unlisted))}"
-        )
+        findings.warnings.append(f"pictures that no file of results lists, left out: {with_first(sorted(unlisted))}")
 
 
 def _with_species(

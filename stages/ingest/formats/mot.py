@@ -33,12 +33,11 @@ from stages.ingest.formats.boxes_file import (
 )
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, subfolders
-from stages.ingest.formats.names import counted, is_missing, plain, read_lines, relative_path, shown, whole_number
+from stages.ingest.formats.names import is_missing, read_lines, relative_path, whole_number
 from stages.ingest.formats.numbers import size_of
-from stages.reporting import so_many
 from stages.samples import Samples
+from stages.wording import counted, first_line, plain, shortened, shown, so_many
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
 """Where a sequence keeps its boxes: the first that is there is read."""
@@ -290,7 +289,7 @@ def _seqinfo(file: Path) -> dict[str, str]:
         parser.read_string("\n".join(read_lines(file)))
         return dict(parser["Sequence"])
     except (configparser.Error, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UsageError(f"{shown(file)} is not a seqinfo.ini with [Sequence]: {reason}; mend or remove it") from error
 
 

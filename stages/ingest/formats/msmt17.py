@@ -12,9 +12,9 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import read_lines, shown
-from stages.reporting import so_many
+from stages.ingest.formats.names import read_lines
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
+from stages.wording import shown, so_many
 
 LISTS = {"list_train.txt": TRAIN, "list_val.txt": TRAIN, "list_query.txt": QUERY, "list_gallery.txt": GALLERY}
 FOLDERS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))

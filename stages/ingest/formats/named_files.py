@@ -14,9 +14,9 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.listing import left_out, list_images, no_images
-from stages.ingest.formats.names import identities_from_one, nobody_notes, shown
-from stages.reporting import so_many
+from stages.ingest.formats.names import identities_from_one, nobody_notes
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
+from stages.wording import shown, so_many
 
 MARKET_FOLDERS: Mapping[str, int] = {"bounding_box_train": TRAIN, "query": QUERY, "bounding_box_test": GALLERY}
 

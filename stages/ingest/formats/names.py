@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -17,6 +16,7 @@ from stages.errors import DbcError, UsageError
 from stages.plain_files import plain_file, why_not_utf8
 from stages.samples import DISTRACTOR, GALLERY, JUNK, UNKNOWN
 from stages.typing import Int32Array
+from stages.wording import shown
 
 INT32_MAX = 2**31 - 1
 
@@ -317,23 +317,3 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
         raise DbcError(f"cannot read {shown(path)}: {error.strerror}; restore the published file") from error
     except UnicodeDecodeError as error:
         raise DbcError(f"cannot read {shown(path)} as UTF-8: {why_not_utf8(path)}; save it as UTF-8") from error
-
-
-def shown(text: str | Path) -> str:
-    """`text` in quotes, on one line, without control characters, and with the backslashes it has."""
-    return repr(str(text)).replace("\\\\", "\\")
-
-
-def plain(text: str) -> str:
-    """`text` as it is, in quotes only if it holds control characters."""
-    return text if text.isprintable() else shown(text)
-
-
-def first_names(files: Sequence[Path]) -> str:
-    """The names of the first five of `files`."""
-    return ", ".join(plain(file.name) for file in files[:5])
-
-
-def counted(counts: Counter[str]) -> str:
-    """Counts as words, the largest first: `12 .txt, 3 .db`."""
-    return ", ".join(f"{n} {plain(name)}" for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0])))

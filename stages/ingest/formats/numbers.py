@@ -6,7 +6,8 @@ import math
 import re
 
 from stages.errors import UsageError
-from stages.ingest.formats.names import INT32_MAX, is_missing, shown
+from stages.ingest.formats.names import INT32_MAX, is_missing
+from stages.wording import shown
 
 LARGEST = 1e30
 """No coordinate and no score is beyond it, and float32 holds it."""

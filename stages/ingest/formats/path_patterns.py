@@ -15,7 +15,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import shown
+from stages.wording import shown
 
 SIDES = frozenset({"left", "right", "front", "back", "side", "l", "r"})
 """Names of folders, in lower case, that are more often views of an individual than individuals or places."""

@@ -17,11 +17,11 @@ from stages.ingest.formats.detections import Detection, samples_of, told_tracks
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.json_file import forget_json
 from stages.ingest.formats.listing import list_images, no_images, subfolders
-from stages.ingest.formats.names import is_missing, plain, shown
+from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import text_of
 from stages.plain_files import plain_file
-from stages.reporting import so_many
 from stages.samples import Samples
+from stages.wording import plain, shown, so_many
 
 _ANNOTATIONS = frozenset({"annotations", "annotation", "ann", "labels", "xml", "xmls", "json", "jsons"})
 _PLACES = _ANNOTATIONS | {"jpegimages", "images", "image", "img", "imgs"}

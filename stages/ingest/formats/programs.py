@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import is_missing, shown
+from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import number_of
+from stages.wording import shortened, shown
 
 if TYPE_CHECKING:
     from stages.ingest.formats.csv_file import CsvFile

@@ -15,13 +15,13 @@ from stages.ingest.formats.cuhk03_np import BOXES
 from stages.ingest.formats.find_table import tables_in
 from stages.ingest.formats.format import Format
 from stages.ingest.formats.json_file import find_json, load_json
-from stages.ingest.formats.layout import is_there, shortened
+from stages.ingest.formats.layout import is_there
 from stages.ingest.formats.listing import suffix_of
 from stages.ingest.formats.megadetector import why_results
 from stages.ingest.formats.mot import refuse_deep_sequences
 from stages.ingest.formats.named_files import MARKET_FOLDERS
-from stages.ingest.formats.names import first_names, plain, shown
 from stages.ingest.formats.yolo import refuse_bad_labels
+from stages.wording import first_names, plain, shortened, shown
 
 _LOOKED_AT = 20
 _FOR_EACH_PICTURE = frozenset({"labelme", "voc"})

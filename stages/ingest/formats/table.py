@@ -16,7 +16,7 @@ from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.detections import MARKS, samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.names import has_minus_one, shown, twins_note
+from stages.ingest.formats.names import has_minus_one, twins_note
 from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.programs import with_program
 from stages.ingest.formats.table_cells import (
@@ -31,6 +31,7 @@ from stages.ingest.formats.table_cells import (
     with_tracks,
 )
 from stages.samples import Samples
+from stages.wording import shown
 
 COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
 _MOST_OF_BOX = 3

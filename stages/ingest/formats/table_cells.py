@@ -13,10 +13,11 @@ from stages.ingest.formats.boxes_file import NO_TRACK
 from stages.ingest.formats.csv_file import CsvFile
 from stages.ingest.formats.detections import MARKS, Detection
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import is_missing, shown
+from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import frame_of, number_of, number_or_nan, score_of, size_of
 from stages.runs.source_names import BOX
 from stages.samples import GALLERY, SPLIT_NAMES
+from stages.wording import shown
 
 CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 """Names of columns for the left, top, right and bottom of a box."""

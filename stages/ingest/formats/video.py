@@ -14,10 +14,9 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out, list_images
-from stages.ingest.formats.names import shown
 from stages.ingest.formats.yolo import frame_labels, why_frames
-from stages.reporting import so_many
 from stages.samples import Samples
+from stages.wording import shown, so_many
 
 EVERY_SECONDS = 1.0
 """Seconds from one frame to the next if nothing is said."""

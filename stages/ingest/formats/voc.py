@@ -14,10 +14,10 @@ from xml.etree import ElementTree
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.format import BOXES, NAMING, Format
-from stages.ingest.formats.names import plain, shown
 from stages.ingest.formats.numbers import box_of, number_of, score_of, size_of
 from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of
 from stages.plain_files import plain_file
+from stages.wording import plain, shown
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _LARGEST = 16 << 20

@@ -12,10 +12,11 @@ from stages.ingest.formats.csv_file import read_csv_file, read_header
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.names import is_missing, plain, shown
+from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import box_of
 from stages.ingest.formats.table_cells import CORNERS, SIDES
 from stages.samples import Samples
+from stages.wording import plain, shown
 
 UNKNOWN_NAME = "unknown"
 """What the package calls an individual that is not known."""

@@ -14,13 +14,12 @@ from stages.ingest.decode.pixels import VIDEO_SUFFIXES
 from stages.ingest.formats.boxes_file import CELL, first_lines, of_other_length, other_lengths
 from stages.ingest.formats.detections import Detection, samples_of, told_tracks
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import left_out, list_images, no_images, subfolders
-from stages.ingest.formats.names import is_missing, numbered_lines, plain, read_lines, shown, whole_number
+from stages.ingest.formats.names import is_missing, numbered_lines, read_lines, whole_number
 from stages.ingest.formats.numbers import number_of, score_of
 from stages.ingest.formats.picture_files import refuse_strays
-from stages.reporting import so_many
 from stages.samples import Samples
+from stages.wording import plain, shortened, shown, so_many
 
 IMAGES, LABELS = "images", "labels"
 _LOOKED_AT = 50

@@ -11,8 +11,8 @@ from schemas.stage_names import stage_label
 from stages.errors import UsageError
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import Rule, all_rules
-from stages.reporting import so_many
 from stages.typing import Float64Array
+from stages.wording import so_many
 
 
 def default_rule(measures: Sequence[StageMeasures]) -> str:

@@ -20,7 +20,7 @@ from stages.loop.choice.rule import (
     n_measured,
     standard_error,
 )
-from stages.reporting import so_many
+from stages.wording import so_many
 
 FAR_ABOVE_CHANCE = 0.7
 """Of the way from chance to 1: pairs joined within a camera. At the last stage of four runs that helped 0.15 to 0.33, of

@@ -12,6 +12,7 @@ import torch
 from stages.errors import DbcError
 from stages.nn.backbones.weights import file_digest
 from stages.reporting import Reporter
+from stages.wording import first_line
 
 TIME_OUT = 20.0
 """Seconds without an answer after which a download fails."""
@@ -52,7 +53,7 @@ def _download(url: str, path: Path, reporter: Reporter) -> None:
             raise OSError("it arrived damaged")
         part.replace(path)
     except OSError as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise DbcError(
             f"weights imagenet: {path.name} could not be downloaded ({reason}); download it elsewhere from {url} and give "
             f"its path as `weights`, or start from random weights with `weights='none'`"

@@ -17,6 +17,7 @@ from stages.nn.backbones.weights import WeightsFile, load_weights, weights_file
 from stages.nn.images import StoredImages
 from stages.reporting import SILENT, Reporter
 from stages.typing import Int64Array
+from stages.wording import first_line
 
 
 class Provider:
@@ -95,7 +96,7 @@ class Provider:
             with torch.inference_mode():
                 network.eval()(torch.zeros(1, 3, height, width))
         except (RuntimeError, AssertionError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = first_line(error)
             raise UsageError(
                 f"`backbone`: {name} does not take images of {height}×{width} ({reason}); set `height` and `width`, or use "
                 f"another network"

@@ -21,6 +21,7 @@ from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.weights import WeightsFile, fit_tensors, read_tensors
 from stages.nn.images import IMAGENET_MEAN, IMAGENET_STD
 from stages.reporting import SILENT, Reporter
+from stages.wording import first_line
 
 PREFIX = "timm:"
 HUB = "hf-hub:"
@@ -57,7 +58,7 @@ class TimmNetworks(Provider):
         except (AssertionError, ValueError, RuntimeError) as error:
             raise UsageError(
                 f"`backbone`: timm cannot build {name} for images of {parameters.height}×{parameters.width} "
-                f"({str(error).splitlines()[0]}); set `height` and `width` to a size that it takes"
+                f"({first_line(error)}); set `height` and `width` to a size that it takes"
             ) from error
         if parameters.pooling == "gem":
             _pool_by_generalized_mean(network, parameters.backbone)
@@ -125,7 +126,7 @@ class TimmNetworks(Provider):
                 inside = convert(inside, network)
             except (RuntimeError, ValueError, KeyError, AssertionError, AttributeError) as error:
                 raise DbcError(
-                    f"weights {weights.name}: timm cannot read them for {backbone} ({str(error).splitlines()[0]}); set "
+                    f"weights {weights.name}: timm cannot read them for {backbone} ({first_line(error)}); set "
                     f"`backbone` to the network that they belong to"
                 ) from error
         exponent = found.get("pooling.p")

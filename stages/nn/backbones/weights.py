@@ -18,8 +18,9 @@ from schemas.stage_names import stage_directory
 from stages.errors import DbcError, UsageError
 from stages.nn.backbones.headless import removed_names
 from stages.nn.backbones.weights_content import common_prefix, own_model, read_weights
-from stages.reporting import SILENT, Reporter, so_many
+from stages.reporting import SILENT, Reporter
 from stages.runs.run_directory import model_manifest
+from stages.wording import so_many
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.int16, torch.int32, torch.int64)

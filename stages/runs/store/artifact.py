@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from schemas.manifest import ATTRIBUTE, AnyManifest, NewerError, parse_manifest
 from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, UsageError, file_problem
-from stages.reporting import so_many
 from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name, record_of
 from stages.runs.store.grid import missing_file
 from stages.runs.store.one_chunk import OneChunk
@@ -31,6 +30,7 @@ from stages.runs.store.plain_rows import PlainRows
 from stages.runs.store.root import RootError, is_group, parse_root, root_bytes
 from stages.runs.store.temporary import entries
 from stages.runs.store.zarr_import import import_zarr
+from stages.wording import so_many
 
 CHECKSUMS = "dbc-checksums"
 """The root attribute with the checksums of the chunks of arrays that were written by rows; the first release wrote none."""
