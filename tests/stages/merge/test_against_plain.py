@@ -1,6 +1,6 @@
 """The engine equals the plain merge to the last bit, whatever computes it and however the work is cut."""
 
-import itertools
+import functools
 
 import merge_loops
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 from plain_merge import plain_merge_stage
 
 from stages.merge import initial_labels
+from tests.pairwise import slow_beyond_pairs
 from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
@@ -20,12 +21,8 @@ WAYS = {
     "arrays": {"kernels": "arrays"},
     "arrays in small tiles": {"kernels": "arrays", "tile": 13},
 }
-OPTIONS = [
-    {"update": update, "metric": metric, "intra_normalizer": normalizer}
-    for update, metric, normalizer in itertools.product(
-        ("stale", "exact", "union"), ("sqeuclidean", "euclidean", "cosine"), ("n", "n2")
-    )
-]
+UPDATES = ("stale", "exact", "union")
+METRICS = ("sqeuclidean", "euclidean", "cosine")
 
 
 def assert_same(found, expected):
@@ -82,33 +79,47 @@ ADVERSARIES = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options.values()))
-@pytest.mark.parametrize("seed", range(3))
-def test_random_clusters(seed, options, way):
-    features, labels, n_merges = random_case(seed)
-    expected = plain_merge_stage(features, labels, n_merges, **options)
-    assert_same(merge_stage(features, labels, n_merges, **options, **WAYS[way]), expected)
+@functools.cache
+def random_expected(seed, **options):
+    return plain_merge_stage(*random_case(seed), **options)
 
 
-@pytest.mark.parametrize("adversary", ADVERSARIES, ids=lambda adversary: adversary.__name__)
-@pytest.mark.parametrize("update", ["stale", "exact", "union"])
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean"])
-def test_adversarial_features(adversary, update, metric):
+@pytest.mark.parametrize(
+    ("seed", "update", "metric", "normalizer", "way"),
+    slow_beyond_pairs(range(3), UPDATES, METRICS, ("n", "n2"), WAYS),
+)
+def test_random_clusters(seed, update, metric, normalizer, way):
+    options = {"update": update, "metric": metric, "intra_normalizer": normalizer}
+    assert_same(merge_stage(*random_case(seed), **options, **WAYS[way]), random_expected(seed, **options))
+
+
+@functools.cache
+def adversarial(adversary, update):
+    """Features, and labels that give each update something to choose."""
     rng = np.random.default_rng(7)
     features = adversary(rng)
     n_samples = len(features)
     labels = initial_labels(n_samples) if update == "exact" else rng.permutation(n_samples) % (n_samples - 9)
-    options = {"update": update, "metric": metric}
-    for n_merges in (n_samples // 3, int(labels.max())):
-        expected = plain_merge_stage(features, labels, n_merges, **options)
-        for way in WAYS.values():
-            if way["kernels"] == "arrays" and (metric, update) == ("euclidean", "exact"):
-                continue  # a second or more each; random clusters cover it
-            assert_same(merge_stage(features, labels, n_merges, **options, **way), expected)
+    return features, labels
 
 
-@pytest.mark.parametrize("update", ["stale", "exact", "union"])
+@functools.cache
+def adversarial_expected(adversary, update, metric, n_merges):
+    return plain_merge_stage(*adversarial(adversary, update), n_merges, update=update, metric=metric)
+
+
+@pytest.mark.parametrize(
+    ("adversary", "update", "metric", "way"),
+    slow_beyond_pairs(ADVERSARIES, UPDATES, ("sqeuclidean", "euclidean"), WAYS),
+)
+def test_adversarial_features(adversary, update, metric, way):
+    features, labels = adversarial(adversary, update)
+    for n_merges in (len(features) // 3, int(labels.max())):
+        found = merge_stage(features, labels, n_merges, update=update, metric=metric, **WAYS[way])
+        assert_same(found, adversarial_expected(adversary, update, metric, n_merges))
+
+
+@pytest.mark.parametrize("update", UPDATES)
 def test_huge_clusters_beside_singletons(update):
     rng = np.random.default_rng(3)
     features = rng.standard_normal((260, 9)).astype(np.float32)
@@ -118,20 +129,14 @@ def test_huge_clusters_beside_singletons(update):
         assert_same(merge_stage(features, labels, 20, update=update, **way), expected)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_block_that_runs_out_is_followed_by_another(way, monkeypatch):
+@pytest.mark.parametrize(("way", "update", "seed"), slow_beyond_pairs(WAYS, UPDATES, range(3)))
+def test_a_block_that_runs_out_is_followed_by_another(way, update, seed, monkeypatch):
     monkeypatch.setattr("stages.merge.selection.walks.FEWEST_PAIRS", 3)
     monkeypatch.setattr("stages.merge.selection.walks.PAIRS_PER_MERGE", 0)
-    for seed, update in itertools.product(range(3), ("stale", "exact", "union")):
-        features, labels, n_merges = random_case(seed)
-        expected = plain_merge_stage(features, labels, n_merges, update=update)
-        assert_same(merge_stage(features, labels, n_merges, update=update, **WAYS[way]), expected)
+    assert_same(merge_stage(*random_case(seed), update=update, **WAYS[way]), random_expected(seed, update=update))
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("update", ["stale", "exact", "union"])
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
-@pytest.mark.parametrize("lambda_", [0.0, 0.05])
+@pytest.mark.parametrize(("way", "update", "metric", "lambda_"), slow_beyond_pairs(WAYS, UPDATES, METRICS, (0.0, 0.05)))
 def test_cardinality_criterion_equals_the_loops(way, update, metric, lambda_):
     for seed, (n_samples, n_clusters) in enumerate([(24, 24), (30, 14), (26, 3)]):
         rng = np.random.default_rng(seed)

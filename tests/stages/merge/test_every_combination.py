@@ -1,7 +1,8 @@
 """Every update, metric, normaliser and criterion, by every way of computing it, equals the oracle on adversarial cases.
 
-Each of the 27 sets of options meets each of 12 ways (and the two of CuPy) on one or two of the 14 cases, which in turn:
-more than 500 comparisons, bit for bit and merge by merge, in which every way meets every case under every metric.
+By default every pair of them meets: each way each case, under one of the 27 sets of options. What is slow lets each set of
+options meet each of 12 ways on one or two of the 14 cases, which in turn: more than 500 comparisons, bit for bit and merge
+by merge, in which every way meets every case under every metric.
 """
 
 import functools
@@ -12,19 +13,20 @@ import pytest
 from plain_merge import plain_merge_stage
 
 from stages.errors import DbcError
+from tests.pairwise import pairwise
 from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
-CRITERIA = [
-    {"criterion": "dbc", "intra_normalizer": "n"},
-    {"criterion": "dbc", "intra_normalizer": "n2"},
-    {"criterion": "buc", "lambda_": 0.005},
-]
+CRITERIA = {
+    "dbc, n": {"criterion": "dbc", "intra_normalizer": "n"},
+    "dbc, n2": {"criterion": "dbc", "intra_normalizer": "n2"},
+    "buc": {"criterion": "buc", "lambda_": 0.005},
+}
+UPDATES = ("stale", "exact", "union")
+METRICS = ("sqeuclidean", "euclidean", "cosine")
 OPTIONS = [
     {"update": update, "metric": metric, **criterion}
-    for update, metric, criterion in itertools.product(
-        ("stale", "exact", "union"), ("sqeuclidean", "euclidean", "cosine"), CRITERIA
-    )
+    for update, metric, criterion in itertools.product(UPDATES, METRICS, CRITERIA.values())
 ]
 WAYS = {
     "float32": {"kernels": "compiled", "precision": "float32"},
@@ -41,6 +43,9 @@ WAYS = {
     "cupy": {"library": "cupy", "kernels": "arrays"},
     "cupy, half": {"library": "cupy", "kernels": "compiled"},
 }
+CPU_WAYS = [way for way in WAYS if "cupy" not in way]
+EACH_WAY = [pytest.param(way, marks=pytest.mark.slow if way in CPU_WAYS else pytest.mark.gpu) for way in WAYS]
+EACH_OPTION = pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(map(str, options.values())))
 
 
 def spread(rng, n_samples, n_clusters):
@@ -131,31 +136,35 @@ CASES = [
 ]
 
 
-def cases_for(option_index, way):
-    """(case, seed) of every ninth case; rows of zeros have no direction, so `cosine` does without."""
+def cases_for(options, way):
+    """Every ninth case; rows of zeros have no direction, so `cosine` does without."""
     # of nine sets of options with one metric, each begins with another case
-    update_and_criterion = 3 * (option_index // 9) + option_index % 3
-    first = (update_and_criterion + list(WAYS).index(way)) % 9
-    chosen = list(enumerate(CASES))[first::9]
-    is_cosine = OPTIONS[option_index]["metric"] == "cosine"
-    return [(case, seed) for seed, case in chosen if not (case is zero_vectors and is_cosine)]
+    update, criterion = UPDATES.index(options["update"]), list(CRITERIA.values()).index(criterion_of(options))
+    chosen = CASES[(3 * update + criterion + list(WAYS).index(way)) % 9 :: 9]
+    return [case for case in chosen if case is not zero_vectors or options["metric"] != "cosine"]
+
+
+def criterion_of(options):
+    return {name: value for name, value in options.items() if name not in {"update", "metric"}}
 
 
 def test_every_way_meets_every_case_under_every_metric():
-    met = {
+    compared = [
         (way, case.__name__, options["metric"])
-        for (i, options), way in itertools.product(enumerate(OPTIONS), WAYS)
-        for case, _ in cases_for(i, way)
-    }
-    assert len(met) == len(WAYS) * (len(CASES) * 3 - 1)  # zero vectors under cosine are refused
-    compared = [case for i, way in itertools.product(range(len(OPTIONS)), WAYS) for case in cases_for(i, way)]
+        for options, way in itertools.product(OPTIONS, WAYS)
+        for case in cases_for(options, way)
+    ]
+    assert len(set(compared)) == len(WAYS) * (len(CASES) * 3 - 1)  # zero vectors under cosine are refused
     assert len(compared) > 500
 
 
+def input_of(case):
+    return case(np.random.default_rng(CASES.index(case)))
+
+
 @functools.cache
-def expected_of(option_index, seed):
-    features, labels, n_merges = CASES[seed](np.random.default_rng(seed))
-    return plain_merge_stage(features, labels, n_merges, **OPTIONS[option_index])
+def expected_of(case, **options):
+    return plain_merge_stage(*input_of(case), **options)
 
 
 def arrays_of(library):
@@ -167,19 +176,34 @@ def arrays_of(library):
     return pytest.importorskip("array_api_compat.cupy")
 
 
-@pytest.mark.parametrize("way", [pytest.param(way, marks=pytest.mark.gpu) if "cupy" in way else way for way in WAYS])
-@pytest.mark.parametrize("option_index", range(len(OPTIONS)), ids=lambda i: "-".join(map(str, OPTIONS[i].values())))
-def test_every_way_equals_the_oracle_bit_for_bit(by_processes, option_index, way):
-    how, options = dict(WAYS[way]), OPTIONS[option_index]
+def assert_equals_oracle(by_processes, way, case, options):
+    how = dict(WAYS[way])
     library, size = how.pop("library", None), how.pop("processes", 1)
-    xp = arrays_of(library) if library else np
-    for case, seed in cases_for(option_index, way):
-        features, labels, n_merges = case(np.random.default_rng(seed))
-        results = by_processes(size, xp.asarray(features), labels, n_merges, **options, **how)
-        expected = expected_of(option_index, seed)
-        for result, name in itertools.product(results, FIELDS):
+    features, labels, n_merges = input_of(case)
+    features = arrays_of(library).asarray(features) if library else features
+    expected = expected_of(case, **options)
+    for result in by_processes(size, features, labels, n_merges, **options, **how):
+        for name in FIELDS:
             message = f"{case.__name__}: {name}"
             np.testing.assert_array_equal(getattr(result, name), getattr(expected, name), err_msg=message)
+
+
+@pytest.mark.parametrize(
+    ("way", "case", "update", "metric", "criterion"),
+    [
+        *pairwise(CPU_WAYS, [case for case in CASES if case is not zero_vectors], UPDATES, METRICS, CRITERIA),
+        *pairwise(CPU_WAYS, [zero_vectors], UPDATES, [metric for metric in METRICS if metric != "cosine"], CRITERIA),
+    ],
+)
+def test_every_pair_equals_the_oracle_bit_for_bit(by_processes, way, case, update, metric, criterion):
+    assert_equals_oracle(by_processes, way, case, {"update": update, "metric": metric, **CRITERIA[criterion]})
+
+
+@pytest.mark.parametrize("way", EACH_WAY)
+@EACH_OPTION
+def test_every_way_equals_the_oracle_bit_for_bit(by_processes, options, way):
+    for case in cases_for(options, way):
+        assert_equals_oracle(by_processes, way, case, options)
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in {"cupy", "cupy, half", "strict arrays"}])

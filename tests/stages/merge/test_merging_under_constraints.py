@@ -10,8 +10,21 @@ from plain_jaccard import plain_jaccard_distances
 
 from stages.errors import DbcError, UsageError
 from stages.merge.selection.links import Constraints, Links
+from tests.pairwise import pairwise, slow_beyond_pairs
 from tests.reference.published import jaccard_merge_stage, merge_stage
-from tests.stages.merge.test_every_combination import OPTIONS, WAYS, arrays_of, normal, spread
+from tests.stages.merge.test_every_combination import (
+    CPU_WAYS,
+    CRITERIA,
+    EACH_OPTION,
+    EACH_WAY,
+    METRICS,
+    OPTIONS,
+    UPDATES,
+    WAYS,
+    arrays_of,
+    normal,
+    spread,
+)
 
 CASES = ("few", "same alone", "different alone", "dense", "star", "cliques", "views", "views and links", "equal points")
 
@@ -64,61 +77,75 @@ def assert_equals_loops(result, expected):
     np.testing.assert_array_equal(found, rows)
 
 
-@pytest.mark.parametrize("way", [pytest.param(way, marks=pytest.mark.gpu) if "cupy" in way else way for way in WAYS])
-@pytest.mark.parametrize("option_index", range(len(OPTIONS)), ids=lambda i: "-".join(map(str, OPTIONS[i].values())))
-def test_every_way_equals_the_loops(by_processes, option_index, way):
-    how, options = dict(WAYS[way]), OPTIONS[option_index]
+@functools.cache
+def expected_of(name, seed, **options):
+    features, labels, n_merges, same, different, view = case_of(name, seed)
+    return loops(features, labels, n_merges, same=same, different=different, view=view, **options)
+
+
+def assert_way_equals_loops(by_processes, way, name, seed, options):
+    how = dict(WAYS[way])
     library, size = how.pop("library", None), how.pop("processes", 1)
-    xp = arrays_of(library) if library else np
-    place = option_index + list(WAYS).index(way)
+    features, labels, n_merges, same, different, view = case_of(name, seed)
+    features = arrays_of(library).asarray(features) if library else features
+    constraints, expected = Constraints(pairs(same), pairs(different), view), expected_of(name, seed, **options)
+    for result in by_processes(size, features, labels, n_merges, constraints=constraints, **options, **how):
+        assert_equals_loops(result, expected)
+
+
+# seeds of six in a row have all numbers of merges, with and without singletons alone
+@pytest.mark.parametrize(
+    ("way", "name", "seed", "update", "metric", "criterion"),
+    pairwise(CPU_WAYS, CASES, range(6), UPDATES, METRICS, CRITERIA),
+)
+def test_every_pair_equals_the_loops(by_processes, way, name, seed, update, metric, criterion):
+    assert_way_equals_loops(by_processes, way, name, seed, {"update": update, "metric": metric, **CRITERIA[criterion]})
+
+
+@pytest.mark.parametrize("way", EACH_WAY)
+@EACH_OPTION
+def test_every_way_equals_the_loops(by_processes, options, way):
+    place = OPTIONS.index(options) + list(WAYS).index(way)
     for name, seed in ((CASES[place % len(CASES)], place), (CASES[(place + 4) % len(CASES)], place + 1)):
-        features, labels, n_merges, same, different, view = case_of(name, seed)
-        constraints = Constraints(pairs(same), pairs(different), view)
-        expected = loops(features, labels, n_merges, same=same, different=different, view=view, **options)
-        results = by_processes(size, xp.asarray(features), labels, n_merges, constraints=constraints, **options, **how)
-        for result in results:
-            assert_equals_loops(result, expected)
+        assert_way_equals_loops(by_processes, way, name, seed, options)
 
 
-@pytest.mark.parametrize("update", ["stale", "union", "exact"])
-@pytest.mark.parametrize("name", CASES)
-def test_blocks_that_run_out_are_followed_by_others(name, update, monkeypatch):
+@pytest.mark.parametrize(("name", "update", "seed"), slow_beyond_pairs(CASES, UPDATES, range(4)))
+def test_blocks_that_run_out_are_followed_by_others(name, update, seed, monkeypatch):
     monkeypatch.setattr("stages.merge.selection.walks.FEWEST_PAIRS", 3)
     monkeypatch.setattr("stages.merge.selection.walks.PAIRS_PER_MERGE", 0)
-    for seed in range(4):
-        features, labels, n_merges, same, different, view = case_of(name, seed)
-        expected = loops(features, labels, n_merges, same=same, different=different, view=view, update=update)
-        constraints = Constraints(pairs(same), pairs(different), view)
-        assert_equals_loops(merge_stage(features, labels, n_merges, update=update, constraints=constraints), expected)
+    features, labels, n_merges, same, different, view = case_of(name, seed)
+    constraints = Constraints(pairs(same), pairs(different), view)
+    found = merge_stage(features, labels, n_merges, update=update, constraints=constraints)
+    assert_equals_loops(found, expected_of(name, seed, update=update))
 
 
-@pytest.mark.parametrize("normalizer", ["n", "n2"])
-@pytest.mark.parametrize("update", ["stale", "union", "exact"])
-@pytest.mark.parametrize("name", CASES)
-def test_the_jaccard_distance_equals_the_loops(name, update, normalizer):
-    for seed in range(3):
-        features, labels, n_merges, same, different, view = case_of(name, seed)
-        features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
-        numbers_of = functools.partial(
-            jaccard_numbers, plain_jaccard_distances(features, 4, 2), lambda_=0.1, normalizer=normalizer
-        )
-        expected, merges, rows = plain_constrained(
-            labels, n_merges, numbers_of, same=same, different=different, view=view, update=update
-        )
-        found = jaccard_merge_stage(
-            features,
-            labels,
-            n_merges,
-            update=update,
-            intra_normalizer=normalizer,
-            k1=4,
-            k2=2,
-            constraints=Constraints(pairs(same), pairs(different), view),
-        )
-        np.testing.assert_array_equal(found.merges, merges)
-        np.testing.assert_array_equal(found.labels, expected)
-        columns = np.column_stack([found.distance, found.inter, found.intra, found.sizes])
-        np.testing.assert_allclose(columns, rows, atol=1e-11)
+@pytest.mark.parametrize(
+    ("name", "update", "normalizer", "seed"), slow_beyond_pairs(CASES, UPDATES, ("n", "n2"), range(3))
+)
+def test_the_jaccard_distance_equals_the_loops(name, update, normalizer, seed):
+    features, labels, n_merges, same, different, view = case_of(name, seed)
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    numbers_of = functools.partial(
+        jaccard_numbers, plain_jaccard_distances(features, 4, 2), lambda_=0.1, normalizer=normalizer
+    )
+    expected, merges, rows = plain_constrained(
+        labels, n_merges, numbers_of, same=same, different=different, view=view, update=update
+    )
+    found = jaccard_merge_stage(
+        features,
+        labels,
+        n_merges,
+        update=update,
+        intra_normalizer=normalizer,
+        k1=4,
+        k2=2,
+        constraints=Constraints(pairs(same), pairs(different), view),
+    )
+    np.testing.assert_array_equal(found.merges, merges)
+    np.testing.assert_array_equal(found.labels, expected)
+    columns = np.column_stack([found.distance, found.inter, found.intra, found.sizes])
+    np.testing.assert_allclose(columns, rows, atol=1e-11)
 
 
 def test_views_inherit_what_another_view_forbids():
