@@ -4,6 +4,7 @@ import merge_loops
 import numpy as np
 import pytest
 
+from tests.pairwise import slow_beyond_pairs
 from tests.reference.published import merge_stage
 
 
@@ -17,12 +18,17 @@ def assert_equals_loops(result, merges, clusters):
     np.testing.assert_array_equal(result.labels, merge_loops.labels_of(clusters))
 
 
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
-@pytest.mark.parametrize("normalizer", ["n", "n2"])
-@pytest.mark.parametrize("update", ["stale", "exact", "union"])
-@pytest.mark.parametrize(("seed", "n_clusters", "n_merges"), [(0, 12, 5), (1, 24, 20), (2, 7, 6)])
-def test_merges_equal_the_loops(xp, random_clusters, *, update, normalizer, metric, seed, n_clusters, n_merges):
-    features, labels = random_clusters(seed, 24, 5, n_clusters)
+# n_clusters, n_merges
+CASES = [(12, 5), (24, 20), (7, 6)]
+
+
+@pytest.mark.parametrize(
+    ("update", "normalizer", "metric", "case"),
+    slow_beyond_pairs(("stale", "exact", "union"), ("n", "n2"), ("sqeuclidean", "euclidean", "cosine"), CASES),
+)
+def test_merges_equal_the_loops(xp, random_clusters, *, update, normalizer, metric, case):
+    n_clusters, n_merges = case
+    features, labels = random_clusters(CASES.index(case), 24, 5, n_clusters)
     options = {"lambda_": 0.1, "metric": metric}
     merges, clusters = merge_loops.merged(features, labels, n_merges, update=update, normalizer=normalizer, **options)
     result = merge_stage(xp.asarray(features), labels, n_merges, update=update, intra_normalizer=normalizer, **options)

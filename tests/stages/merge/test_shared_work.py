@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from stages.merge import initial_labels
+from tests.pairwise import slow_beyond_pairs
 from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 
 
-@pytest.mark.parametrize("size", [2, 4])
-@pytest.mark.parametrize("update", ["stale", "exact", "union"])
-@pytest.mark.parametrize(("criterion", "metric"), [("dbc", "sqeuclidean"), ("dbc", "euclidean"), ("buc", "cosine")])
-def test_any_number_of_processes_gives_one_partition(random_clusters, by_processes, *, size, update, criterion, metric):
+@pytest.mark.parametrize(
+    ("update", "ranked_by", "size"),
+    slow_beyond_pairs(
+        ("stale", "exact", "union"), (("dbc", "sqeuclidean"), ("dbc", "euclidean"), ("buc", "cosine")), (2, 4)
+    ),
+)
+def test_any_number_of_processes_gives_one_partition(random_clusters, by_processes, *, update, ranked_by, size):
     features, labels = random_clusters(size, 90, 7, 60)
-    options = {"update": update, "criterion": criterion, "metric": metric}
+    options = {"update": update, "criterion": ranked_by[0], "metric": ranked_by[1]}
     expected = merge_stage(features, labels, 20, **options)
     for result in by_processes(size, features, labels, 20, tile=9, **options):
         for name in FIELDS:

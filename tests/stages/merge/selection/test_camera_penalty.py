@@ -1,5 +1,6 @@
 """Merging with a penalty on shared cameras, against loops over samples in exact fractions of counts."""
 
+import functools
 import itertools
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import pytest
 from stages.arrays.partition import relabel
 from stages.errors import DbcError, UsageError
 from stages.merge import initial_labels
+from tests.pairwise import slow_beyond_pairs
 from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
@@ -60,16 +62,22 @@ def some(seed, n_samples=40, n_cameras=3):
     return features.astype(np.float32), camid
 
 
-@pytest.mark.parametrize("update", ["stale", "union", "exact"])
-@pytest.mark.parametrize("weight", [0.0, 0.3, 50.0])
-@pytest.mark.parametrize("kernels", ["compiled", "arrays"])
-@pytest.mark.parametrize("singletons", [True, False])
-def test_merges_equal_plain_loops(update, weight, kernels, *, singletons):
+@functools.cache
+def expected_of(update, weight, *, singletons):
+    """The labels to begin with, and what `plain_merges` finds."""
     features, camid = some(1)
     labels = initial_labels(40) if singletons else relabel(np.random.default_rng(2).permutation(np.arange(40) % 22))
-    expected, values = plain_merges(
-        features.astype(np.float64), camid, labels, 15, weight=weight, lambda_=0.1, update=update
-    )
+    options = {"weight": weight, "lambda_": 0.1, "update": update}
+    return labels, *plain_merges(features.astype(np.float64), camid, labels, 15, **options)
+
+
+@pytest.mark.parametrize(
+    ("update", "weight", "kernels", "singletons"),
+    slow_beyond_pairs(("stale", "union", "exact"), (0.0, 0.3, 50.0), ("compiled", "arrays"), (True, False)),
+)
+def test_merges_equal_plain_loops(update, weight, kernels, *, singletons):
+    features, camid = some(1)
+    labels, expected, values = expected_of(update, weight, singletons=singletons)
     options = {"update": update, "camid": camid, "camera_weight": weight, "kernels": kernels}
     found = merge_stage(features, labels, 15, **options)
     assert found.merges.tolist() == expected
