@@ -32,13 +32,13 @@ def unit_rows(n_samples):
 
 @pytest.mark.parametrize("kernels", ["compiled", "arrays"])
 def test_a_tile_of_which_every_pair_passes_takes_no_more_than_the_model_says(kernels):
-    camid = np.zeros(3000, dtype=np.int64)
+    camid = np.zeros(2100, dtype=np.int64)
     options = {"update": "stale", "kernels": kernels}
-    peak, model = peak_and_model(unit_rows(3000), 150, camid=camid, **options)
+    peak, model = peak_and_model(unit_rows(2100), 150, camid=camid, **options)
     assert peak <= model
     # nor much more than a tile of which few pass; in one thread, as two may hold their tiles at different times
     every, few = (
-        peak_and_model(unit_rows(3000), 150, camid=camera, n_threads=1, **options)[0] for camera in (camid, None)
+        peak_and_model(unit_rows(2100), 150, camid=camera, n_threads=1, **options)[0] for camera in (camid, None)
     )
     assert every <= 2.5 * few
 

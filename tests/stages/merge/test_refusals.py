@@ -253,14 +253,14 @@ def test_few_samples_of_many_values_are_merged_in_little_memory():
 
 @pytest.mark.parametrize("kernels", ["compiled", "arrays"])
 def test_the_memory_model_bounds_a_whole_dendrogram(kernels):
-    features = np.random.default_rng(0).standard_normal((1200, 64)).astype(np.float32)
+    features = np.random.default_rng(0).standard_normal((800, 64)).astype(np.float32)
     dispersion_linkage(features[:50], kernels=kernels)
     tracemalloc.start()
     dispersion_linkage(features, kernels=kernels, n_threads=2)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    shape = {"dim": 64, "n_merges": 1199, "tile": 512, "n_threads": 2, "compiled": kernels == "compiled"}
-    assert peak <= engine_bytes(n_samples=1200, n_clusters=1200, exact=True, **shape)
+    shape = {"dim": 64, "n_merges": 799, "tile": 512, "n_threads": 2, "compiled": kernels == "compiled"}
+    assert peak <= engine_bytes(n_samples=800, n_clusters=800, exact=True, **shape)
 
 
 @pytest.mark.parametrize("device_bytes", [78 << 30, 139 << 30])
