@@ -23,7 +23,7 @@ TRACKLETS = np.array([0, 1, 2, 9, 10, 13, 22, 23])
 
 @pytest.fixture(scope="module")
 def model() -> ReidModel:
-    model = build_model(InitParameters(backbone="resnet18", embedding_dim=16, seed=1))
+    model = build_model(InitParameters(backbone="resnet10", embedding_dim=16, seed=1))
     with torch.no_grad():
         model.train()(torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     return model
@@ -47,11 +47,18 @@ def test_features_are_the_models_own_for_images(model: ReidModel) -> None:
     np.testing.assert_allclose(embedding, expected_embedding, atol=1e-4)
 
 
+@pytest.fixture(scope="module", params=[np.arange(24), TRACKLETS], ids=["images", "tracklets"])
+def by_fives(request: pytest.FixtureRequest, model: ReidModel) -> tuple[Int64Array, tuple[Float32Array, Float32Array]]:
+    """Where samples begin, and their features by batches of five."""
+    return request.param, _extracted(model, request.param, batch_size=5)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 23, 64])
-@pytest.mark.parametrize("frame_start", [np.arange(24), TRACKLETS], ids=["images", "tracklets"])
-def test_features_do_not_depend_on_the_batch_size(model: ReidModel, frame_start: Int64Array, batch_size: int) -> None:
+def test_features_do_not_depend_on_the_batch_size(
+    model: ReidModel, by_fives: tuple[Int64Array, tuple[Float32Array, Float32Array]], batch_size: int
+) -> None:
+    frame_start, (expected_pooled, expected_embedding) = by_fives
     pooled, embedding = _extracted(model, frame_start, batch_size=batch_size)
-    expected_pooled, expected_embedding = _extracted(model, frame_start, batch_size=5)
     assert len(pooled) == len(frame_start) - 1
     np.testing.assert_allclose(pooled, expected_pooled, atol=1e-5)
     np.testing.assert_allclose(embedding, expected_embedding, atol=1e-4)

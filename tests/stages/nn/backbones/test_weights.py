@@ -32,15 +32,18 @@ from stages.nn.backbones.weights_content import read_weights
 from stages.reporting import Silent
 
 SHARED = Path(os.environ.get("DBC_TEST_DATA", Path(__file__).parents[5] / "shared" / "data")).parent / "weights"
+SMALL = "shufflenet_v2_x0_5"
+"""A network whose files are quickly written, hashed and read: a thirtieth of resnet18, and with batch norms as it."""
+FIRST, NORM = "conv1.0.weight", "conv1.1"
 MOBILENET = SHARED / "mobilenet_v2-imagenet.safetensors"
 
 
 @pytest.fixture(scope="module")
 def full() -> dict[str, Tensor]:
-    """The state dict of torchvision's resnet18 with its classifier."""
+    """The state dict of torchvision's `SMALL` with its classifier."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        network: nn.Module = torchvision.models.resnet18()
+        network: nn.Module = torchvision.models.get_model(SMALL, weights=None)
     return network.state_dict()
 
 
@@ -49,14 +52,14 @@ def find_weights(weights: str, *, backbone: str) -> WeightsFile | None:
 
 
 def _found(path: Path) -> WeightsFile:
-    file = find_weights(str(path), backbone="resnet18")
+    file = find_weights(str(path), backbone=SMALL)
     assert file is not None
     return file
 
 
 def _load(path: Path) -> dict[str, Tensor]:
-    network, _ = build_backbone(InitParameters(backbone="resnet18"))
-    load_weights(network, _found(path), backbone="resnet18")
+    network, _ = build_backbone(InitParameters(backbone=SMALL), draws=False)
+    load_weights(network, _found(path), backbone=SMALL)
     return network.state_dict()
 
 
@@ -95,9 +98,9 @@ def test_a_checkpoint_is_judged_by_its_content(tmp_path: Path, full: dict[str, T
         },
         tmp_path / name,
     )
-    network, _ = build_backbone(InitParameters(backbone="resnet18"))
+    network, _ = build_backbone(InitParameters(backbone=SMALL), draws=False)
     told = Told()
-    left_out = provider_of("resnet18").load(network, _found(tmp_path / name), backbone="resnet18", reporter=told)
+    left_out = provider_of(SMALL).load(network, _found(tmp_path / name), backbone=SMALL, reporter=told)
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
     assert set(left_out) == {*scores, *beside}
     assert told.notes == ([f"weights {name}: {prefix!r} is taken off the names"] if prefix else [])
@@ -108,23 +111,23 @@ def test_safetensors_under_another_name_and_numbers_beside_tensors_load(
 ) -> None:
     safetensors.torch.save_file(full, tmp_path / "w.pth")
     _assert_loaded(tmp_path / "w.pth", full)
-    torch.save({**full, "best": np.float64(0.3), "name": "resnet18"}, tmp_path / "w.safetensors")
+    torch.save({**full, "best": np.float64(0.3), "name": SMALL}, tmp_path / "w.safetensors")
     _assert_loaded(tmp_path / "w.safetensors", full)
 
 
 def test_weights_that_do_not_fit_name_the_nearest_keys_of_both_sides(tmp_path: Path, full: dict[str, Tensor]) -> None:
-    renamed = {key.replace("layer4.0", "layer4_0"): value for key, value in full.items()}
+    renamed = {key.replace("stage4.0", "stage4_0"): value for key, value in full.items()}
     torch.save(renamed, tmp_path / "w.pth")
     with pytest.raises(DbcError) as caught:
         _load(tmp_path / "w.pth")
-    three = "conv1.weight", "bn1.weight", "bn1.bias"
-    own, others = (", ".join(f"layer4{mark}0.{end}" for end in three) for mark in "._")
+    three = "0.weight", "1.weight", "1.bias"
+    own, others = (", ".join(f"stage4{mark}0.branch1.{end}" for end in three) for mark in "._")
     assert f"the network has {own}, the file {others}" in str(caught.value)
 
 
 def test_old_files_without_batch_counters_load(tmp_path: Path, full: dict[str, Tensor]) -> None:
     torch.save({key: value for key, value in full.items() if "num_batches" not in key}, tmp_path / "w.pth")
-    assert torch.equal(_load(tmp_path / "w.pth")["conv1.weight"], full["conv1.weight"])
+    assert torch.equal(_load(tmp_path / "w.pth")[FIRST], full[FIRST])
 
 
 @pytest.mark.parametrize("name", ["mnasnet0_5", "densenet121", "squeezenet1_1"])
@@ -139,7 +142,7 @@ def test_weights_of_other_networks_load_as_published(tmp_path: Path, name: str, 
     path = tmp_path / f"w.{suffix}"
     save = safetensors.torch.save_file if suffix == "safetensors" else torch.save
     save(published, path)  # type: ignore[operator]
-    network, _ = build_backbone(InitParameters(backbone=name))
+    network, _ = build_backbone(InitParameters(backbone=name), draws=False)
     load_weights(network, _found(path), backbone=name)
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
 
@@ -148,14 +151,15 @@ def test_weights_with_auxiliary_classifiers_load(tmp_path: Path) -> None:
     full = torchvision.models.googlenet(weights=None, init_weights=True).state_dict()
     assert any(key.startswith("aux2.") for key in full)
     torch.save(full, tmp_path / "w.pth")
-    network, _ = build_backbone(InitParameters(backbone="googlenet"))
+    network, _ = build_backbone(InitParameters(backbone="googlenet"), draws=False)
     load_weights(network, _found(tmp_path / "w.pth"), backbone="googlenet")
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
 
 
-def test_the_exponent_of_gem_pooling_is_kept_where_weights_lack_it(tmp_path: Path, full: dict[str, Tensor]) -> None:
+def test_the_exponent_of_gem_pooling_is_kept_where_weights_lack_it(tmp_path: Path) -> None:
+    full = torchvision.models.resnet18().state_dict()
     torch.save(full, tmp_path / "w.pth")
-    network, _ = build_backbone(InitParameters(backbone="resnet18", pooling="gem", last_stride=1))
+    network, _ = build_backbone(InitParameters(backbone="resnet18", pooling="gem", last_stride=1), draws=False)
     load_weights(network, _found(tmp_path / "w.pth"), backbone="resnet18")
     assert network.get_parameter("avgpool.p").tolist() == [3]
     assert torch.equal(network.state_dict()["conv1.weight"], full["conv1.weight"])
@@ -169,12 +173,12 @@ def test_a_network_without_the_published_imagenet_weights_says_what_there_is() -
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda full: {k: v for k, v in full.items() if not k.startswith("layer4")}, "25 missing.*layer4.0"),
+        (lambda full: {k: v for k, v in full.items() if not k.startswith("stage4")}, "70 missing.*stage4.0"),
         (lambda full: full | {"extra.weight": torch.zeros(1)}, "1 unexpected.*extra.weight"),
-        (lambda full: full | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, "1 of another shape.*conv1.weight"),
+        (lambda full: full | {FIRST: torch.zeros(24, 3, 7, 7)}, f"1 of another shape.*{FIRST}"),
         (
-            lambda full: full | {"bn1.bias": torch.full((64,), torch.nan)},
-            "finite, got NaN or infinity in 1 array .bn1.bias",
+            lambda full: full | {f"{NORM}.bias": torch.full((24,), torch.nan)},
+            f"finite, got NaN or infinity in 1 array .{NORM}.bias",
         ),
         (
             lambda full: {"network": full, "epoch": 1},
@@ -201,7 +205,7 @@ def test_a_torchscript_archive_is_called_so(tmp_path: Path) -> None:
 def test_counts_that_half_made_floats_are_left_out(tmp_path, full) -> None:  # type: ignore[no-untyped-def]
     torch.save({name: value.half() for name, value in full.items()}, tmp_path / "w.pth")
     found = _load(tmp_path / "w.pth")
-    assert torch.equal(found["conv1.weight"], full["conv1.weight"].half().float())
+    assert torch.equal(found[FIRST], full[FIRST].half().float())
 
 
 @pytest.mark.parametrize(
@@ -221,16 +225,16 @@ def test_counts_that_half_made_floats_are_left_out(tmp_path, full) -> None:  # t
 )
 @pytest.mark.filterwarnings("ignore")
 def test_weights_of_another_kind_of_number_are_refused_by_name(tmp_path, full, kind, told) -> None:  # type: ignore[no-untyped-def]
-    torch.save(full | {"layer1.0.conv1.weight": kind(full["layer1.0.conv1.weight"])}, tmp_path / "w.pth")
+    torch.save(full | {FIRST: kind(full[FIRST])}, tmp_path / "w.pth")
     with pytest.raises(DbcError, match=told) as caught:
         _load(tmp_path / "w.pth")
     assert "\n" not in str(caught.value)
-    assert "layer1.0.conv1.weight must be" in str(caught.value) or "not readable" in str(caught.value)
+    assert f"{FIRST} must be" in str(caught.value) or "not readable" in str(caught.value)
 
 
 def test_counters_that_are_no_whole_numbers_are_refused(tmp_path: Path, full: dict[str, Tensor]) -> None:
-    torch.save(full | {"bn1.num_batches_tracked": torch.tensor(1.5)}, tmp_path / "w.pth")
-    with pytest.raises(DbcError, match=r"bn1.num_batches_tracked must be a dense int64 tensor, got float32"):
+    torch.save(full | {f"{NORM}.num_batches_tracked": torch.tensor(1.5)}, tmp_path / "w.pth")
+    with pytest.raises(DbcError, match=rf"{NORM}.num_batches_tracked must be a dense int64 tensor, got float32"):
         _load(tmp_path / "w.pth")
 
 
@@ -241,8 +245,8 @@ def test_weights_of_other_float_types_are_taken_as_float32(
     stored = {key: value.to(dtype) if value.is_floating_point() else value for key, value in full.items()}
     safetensors.torch.save_file(stored, tmp_path / "w.safetensors")
     loaded = _load(tmp_path / "w.safetensors")
-    assert loaded["conv1.weight"].dtype == torch.float32
-    assert torch.equal(loaded["conv1.weight"], full["conv1.weight"].to(dtype).float())
+    assert loaded[FIRST].dtype == torch.float32
+    assert torch.equal(loaded[FIRST], full[FIRST].to(dtype).float())
 
 
 class _Harmful:
@@ -373,7 +377,7 @@ def test_real_imagenet_weights_load_and_give_spread_features() -> None:
     assert float(features.std()) > 0.1
 
 
-SMALL = {"conv.weight": torch.ones(40_000), "conv.bias": torch.ones(10)}
+ARRAYS = {"conv.weight": torch.ones(40_000), "conv.bias": torch.ones(10)}
 
 
 def _read(path: Path, reporter: Silent | None = None) -> dict[str, Tensor]:
@@ -381,7 +385,7 @@ def _read(path: Path, reporter: Silent | None = None) -> dict[str, Tensor]:
 
 
 def test_an_archive_with_a_hole_is_told_by_its_checksum(tmp_path: Path) -> None:
-    torch.save(SMALL, tmp_path / "w.pt")
+    torch.save(ARRAYS, tmp_path / "w.pt")
     content = (tmp_path / "w.pt").read_bytes()
     (tmp_path / "w.pt").write_bytes(content[:80_000] + bytes(999) + content[80_999:])
     with pytest.raises(DbcError, match=r"weights w.pt are damaged: w/data/0 has not the checksum .*; get them again"):
@@ -392,10 +396,10 @@ def test_an_archive_without_checksums_loads(tmp_path: Path) -> None:
     computes = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(False)
     try:
-        torch.save(SMALL, tmp_path / "w.pt")
+        torch.save(ARRAYS, tmp_path / "w.pt")
     finally:
         torch.serialization.set_crc32_options(computes)
-    assert _read(tmp_path / "w.pt").keys() == SMALL.keys()
+    assert _read(tmp_path / "w.pt").keys() == ARRAYS.keys()
 
 
 @pytest.mark.parametrize(
@@ -416,7 +420,7 @@ def test_an_archive_without_checksums_loads(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_did_not_arrive_is_called_what_it_is(tmp_path, name, cut, told) -> None:  # type: ignore[no-untyped-def]
-    (safetensors.torch.save_file if name.endswith("s") else torch.save)(SMALL, tmp_path / name)
+    (safetensors.torch.save_file if name.endswith("s") else torch.save)(ARRAYS, tmp_path / name)
     (tmp_path / name).write_bytes(cut((tmp_path / name).read_bytes()))
     with pytest.raises(DbcError, match=told) as caught:
         _read(tmp_path / name)
@@ -424,14 +428,14 @@ def test_a_file_that_did_not_arrive_is_called_what_it_is(tmp_path, name, cut, to
 
 
 def test_which_of_two_networks_is_taken_is_told(tmp_path: Path) -> None:
-    torch.save({"model_ema": SMALL, "model": SMALL, "optimizer": {"state": {0: {}}}}, tmp_path / "w.pt")
+    torch.save({"model_ema": ARRAYS, "model": ARRAYS, "optimizer": {"state": {0: {}}}}, tmp_path / "w.pt")
     told = Told()
-    assert _read(tmp_path / "w.pt", told).keys() == SMALL.keys()
+    assert _read(tmp_path / "w.pt", told).keys() == ARRAYS.keys()
     assert told.notes == ["weights w.pt: 'model' is taken; what is beside it is not read: 'model_ema'"]
 
 
 def test_what_is_no_tensor_beside_tensors_is_named(tmp_path: Path) -> None:
-    torch.save({**SMALL, "name": "x", "meta": {"a": 1}}, tmp_path / "w.pt")
+    torch.save({**ARRAYS, "name": "x", "meta": {"a": 1}}, tmp_path / "w.pt")
     with pytest.raises(DbcError, match=r"other things than tensors \(its keys: meta\)"):
         _read(tmp_path / "w.pt")
 
