@@ -20,14 +20,21 @@ from stages.reporting import Silent
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.runs.store import Artifact
+from tests.tiny_network import provide_tiny_networks
 
-SMALL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+NETWORK = "maps"
+SMALL = {"backbone": NETWORK, "weights": "none", "embedding_dim": 8}
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    provide_tiny_networks(monkeypatch)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
     people = SyntheticParameters(identities=2, cameras=2, images_per_camera=1)
-    parameters = IngestParameters(format="synthetic", synthetic=people, height=16, width=8)
+    parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16)
     run = RunDirectory(tmp_path / "run")
     ingest(run, source=None, parameters=parameters, context=Context(workers=0))
     return run
@@ -54,8 +61,8 @@ def test_options_that_came_later_leave_the_keys_of_earlier_models_alone() -> Non
 
 
 def test_a_resnets_options_are_recorded_and_come_back_with_the_model(run: RunDirectory) -> None:
-    assert made(run).pooling == "avg"
-    said = made(run, last_stride=1, pooling="gem")
+    assert made(run, backbone="resnet10").pooling == "avg"
+    said = made(run, backbone="resnet10", last_stride=1, pooling="gem")
     assert (said.last_stride, said.pooling) == (1, "gem")
     artifact = run.require("model", INIT_STAGE)
     assert artifact.version == 2
@@ -64,7 +71,7 @@ def test_a_resnets_options_are_recorded_and_come_back_with_the_model(run: RunDir
     assert model.backbone.get_submodule("layer4.0.conv1").stride == (1, 1)
     with torch.inference_mode():
         assert model.eval()(torch.zeros(1, 3, 16, 8))[0].shape == (1, 512)
-    assert made(run, last_stride=1).pooling == "gem"
+    assert made(run, backbone="resnet10", last_stride=1).pooling == "gem"
     assert run.versions("model", INIT_STAGE) == [1, 2]
 
 
@@ -73,7 +80,7 @@ def test_a_resnets_options_are_recorded_and_come_back_with_the_model(run: RunDir
     [
         ({"backbone": "resnet19"}, "`backbone` must be bow"),
         ({"backbone": "resnet19", "weights": "imagenet"}, "try resnet1"),
-        ({"backbone": "squeezenet1_1"}, "squeezenet1_1 does not take images of 16×8"),
+        ({"backbone": "squeezenet1_1", "height": 16, "width": 8}, "squeezenet1_1 does not take images of 16×8"),
         ({"backbone": "mobilenet_v2", "pooling": "gem"}, "`pooling` must be 'avg' for mobilenet_v2, got 'gem'"),
     ],
 )
@@ -97,7 +104,7 @@ def test_weights_that_were_trained_with_several_layers_keep_them(
     if not from_run:
         export_model(run, INIT_STAGE, exported)
     other = RunDirectory(tmp_path / "other")
-    # nothing is known of its pictures, and resnet10 by itself has the last layer
+    # nothing is known of its pictures, and the network by itself has the last layer
     assert made(other, pooling="auto").pooling == "avg"
     found = made(other, pooling="auto", weights=str(run.root if from_run else exported))
     assert found.pooling == "layers"
@@ -108,7 +115,7 @@ def test_other_weights_are_told_by_name_and_without_their_digest(run: RunDirecto
     made(run)
     exported, notes = tmp_path / "w.safetensors", Notes()
     export_model(run, INIT_STAGE, exported)
-    asked = {"backbone": "resnet10", "weights": str(exported), "embedding_dim": 8}
+    asked = {"backbone": NETWORK, "weights": str(exported), "embedding_dim": 8}
     initial_model(run, asked, context=Context(reporter=notes, tells_anew=True))
     (line,) = (line for line in notes.lines if "made anew" in line)
     assert "`weights='w.safetensors'`" in line
@@ -120,8 +127,8 @@ def test_weights_of_a_run_bring_the_name_of_their_network(run: RunDirectory, tmp
     other, notes = RunDirectory(tmp_path / "other"), Notes()
     asked = {"weights": str(run.root)}
     assert initial_model(other, asked, context=Context(reporter=notes)).status == "created"
-    assert model_manifest(other.require("model", INIT_STAGE)).initial.backbone == "resnet10"
-    assert any(f"resnet10, weights stage-init/model of {run.root}" in line for line in notes.lines)
+    assert model_manifest(other.require("model", INIT_STAGE)).initial.backbone == NETWORK
+    assert any(f"{NETWORK}, weights stage-init/model of {run.root}" in line for line in notes.lines)
     assert initial_model(other, asked).status == "up to date"
     with pytest.raises(DbcError, match="set `backbone`"):
         initial_model(other, {**asked, "backbone": "resnet18"})

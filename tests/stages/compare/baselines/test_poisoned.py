@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from torch import nn
 
 from dbc_cli.command import Given
 from dbc_cli.commands.run import cells_of_methods, plan_of_method
-from schemas.parameters import ExtractParameters, IngestParameters, InitParameters
+from schemas.parameters import ExtractParameters, IngestParameters
 from schemas.recipes import METHOD_SETTINGS, RECIPES
 from schemas.stage_names import INIT_STAGE
 from stages.compare.ablation import method_cells
@@ -21,8 +20,6 @@ from stages.compare.other_sets import begun_on, told_of
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.merge.stage import merge
-from stages.nn.backbones import register
-from stages.nn.backbones.provider import Provider
 from stages.nn.initial_agreement import AUTO
 from stages.nn.initial_model import initial_model
 from stages.runs.context import Context
@@ -31,6 +28,7 @@ from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 from stages.train.stage import train
+from tests.tiny_network import provide_tiny_networks
 
 NAMES = (*RECIPES, *METHOD_SETTINGS, *METHODS)
 """All that `dbc ablate --methods` takes: a new method is tested by being there."""
@@ -43,26 +41,9 @@ TRUE = [person for person in range(1, N_PEOPLE + 1) for _ in range(N_SHOTS)]
 POISONED = [*TRUE[7:], *TRUE[:7]]
 
 
-class TinyNetwork(Provider):
-    """A network whose few arrays are quickly written; `maps` has some of several sizes."""
-
-    description = suggestion = "tiny"
-
-    def names(self) -> tuple[str, ...]:
-        return ("tiny", "maps")
-
-    def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
-        if parameters.backbone == "maps":
-            maps = nn.Conv2d(3, 6, 8, stride=8), nn.Conv2d(6, 8, 2, stride=2)
-            return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 8
-        layers = nn.Conv2d(3, 12, 5, stride=4), nn.BatchNorm2d(12), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
-        return nn.Sequential(*layers), 48
-
-
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = register.providers()
-    monkeypatch.setattr(register, "providers", lambda: (TinyNetwork(), *known))
+    provide_tiny_networks(monkeypatch)
 
 
 @pytest.fixture(scope="module")
