@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +92,15 @@ def train_case(name: str, processes: Processes | None, **more: Any) -> dict[str,
     return {**model_arrays(model), "memory": result.lookup_table, "loss": result.loss, "accuracy": result.accuracy}
 
 
-def main(folder: Path) -> None:
-    torch.set_num_threads(1)
-    processes = together()
-    if processes.size == 2:
-        for name, n_bytes in BUCKETS.items():
-            gradient_sums.BUCKET_BYTES = n_bytes
-            np.savez(folder / f"{name} {processes.rank}.npz", **train_case("every option", processes))
-        return
+def by_two(processes: Processes, folder: Path) -> None:
+    """Leave what two processes train with gradients in one bucket and in many."""
+    for name, n_bytes in BUCKETS.items():
+        gradient_sums.BUCKET_BYTES = n_bytes
+        np.savez(folder / f"{name} {processes.rank}.npz", **train_case("every option", processes))
+
+
+def by_several(processes: Processes, folder: Path) -> None:
+    """Leave what several processes train of every case, and of one that another began."""
     gradient_sums.BUCKET_BYTES = BUCKETS["many buckets"]
     for name in CASES:
         kept = {"checkpoints": Kept(folder / "of several.npz")} if name == TAKEN_UP and processes.rank == 0 else {}
@@ -105,30 +109,45 @@ def main(folder: Path) -> None:
     np.savez(folder / f"taken up {processes.rank}.npz", **train_case(TAKEN_UP, processes, resumed=begun))
 
 
+def as_one_of(work: Callable[[Processes, Path], None], folder: Path, variables: dict[str, str]) -> None:
+    """Do `work` as the process that these variables, which torchrun sets, tell of."""
+    os.environ.update(variables)
+    torch.set_num_threads(1)
+    processes = together()
+    work(processes, folder)
+    processes.meet()
+    torch.distributed.destroy_process_group()
+
+
+def main(folder: Path) -> None:
+    """Start the processes by forking: torch is imported once, and not by each of five."""
+    context = multiprocessing.get_context("fork")
+    for size, work in ((2, by_two), (N_PROCESSES, by_several)):
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(listening.getsockname()[1])}
+        told = [{**meeting, "WORLD_SIZE": str(size), "RANK": str(rank)} for rank in range(size)]
+        children = [context.Process(target=as_one_of, args=(work, folder, variables)) for variables in told]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0] * size
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where processes left what they trained, and one process, and they, a state to go on from."""
     folder = tmp_path_factory.mktemp("shared")
     train_case(TAKEN_UP, None, checkpoints=Kept(folder / "of one.npz"))
-    started(N_PROCESSES, folder)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, __file__, str(folder)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert told.returncode == 0, told.stderr
     return folder
 
 
-def started(n_processes: int, folder: Path) -> None:
-    """Let so many processes do what `main` does."""
-    told = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(n_processes), __file__, str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
-    )
-    assert told.returncode == 0, told.stderr
-
-
-def test_gradients_summed_while_backward_goes_on_are_those_summed_after_it(tmp_path: Path) -> None:
-    started(2, tmp_path)
-    expected, *others = (dict(np.load(tmp_path / f"{name} {rank}.npz")) for name in BUCKETS for rank in range(2))
+def test_gradients_summed_while_backward_goes_on_are_those_summed_after_it(shared: Path) -> None:
+    expected, *others = (dict(np.load(shared / f"{name} {rank}.npz")) for name in BUCKETS for rank in range(2))
     for other in others:
         for array, value in expected.items():
             np.testing.assert_array_equal(other[array], value, err_msg=array)
