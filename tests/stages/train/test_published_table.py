@@ -3,6 +3,7 @@
 A demonstration, and the reason why `centroid_table` takes the labels that training uses. Row k then holds old cluster k,
 another one from the first absorbed label on. Where images of one identity are neighbours in file order, that other cluster
 is often of the same identity: the table tells who is who. In a shuffled order it is not, and the wrong rows only do harm.
+It is slow, as it shows nothing of our own code; `nn/test_lookup_table.py` says which rows ours takes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from stages.typing import Float32Array, Int64Array, UInt8Array
 from tests.reference.published import merge_stage
 from tests.tiny_training import CPU, image_samples, tiny_parameters
 
+pytestmark = pytest.mark.slow
 PEOPLE = SyntheticParameters(identities=40, cameras=2, images_per_camera=4, difficulty=0.6)
 HEIGHT, WIDTH = 48, 24
 
