@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -61,7 +62,15 @@ def images_per_shard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     return int(request.param)
 
 
-@pytest.mark.parametrize("n_images", [1, 5, 40, 64, 128, 130])
+MANY = [pytest.param(1, n_images, marks=pytest.mark.slow) for n_images in (64, 128, 130)]
+"""Files of one image each take longest to write, and 40 of them are more than a block already."""
+
+
+@pytest.mark.parametrize(
+    ("images_per_shard", "n_images"),
+    [*itertools.product((40, 64), (1, 5, 40, 64, 128, 130)), *itertools.product((1,), (1, 5, 40)), *MANY],
+    indirect=["images_per_shard"],
+)
 def test_the_artifact_does_not_depend_on_workers(tmp_path: Path, images_per_shard: int, n_images: int) -> None:
     write_images(tmp_path / "images", n_images)
     outcomes = [read(tmp_path / str(n), tmp_path / "images", workers=n) for n in (0, 1, 2)]

@@ -47,10 +47,11 @@ def reviewed(rows, truth, labels, *, n_drawn, seed):
     return within
 
 
+@pytest.mark.parametrize("n_reviews", [72, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("spread", "sizes"), [(0.4, (1, 12)), (0.9, (1, 12)), (0.6, (4, 5)), (1.5, (2, 4))])
-def test_the_interval_covers_the_truth_in_nine_of_ten_reviews(spread, sizes):
+def test_the_interval_covers_the_truth_in_nine_of_ten_reviews(spread, sizes, n_reviews):
     covered, widths = [], {5: [], 15: [], 50: []}
-    for seed in range(200):
+    for seed in range(n_reviews):
         n_drawn = (5, 15, 50)[seed % 3]
         found = reviewed(*partition(seed // 8, spread=spread, sizes=sizes), n_drawn=n_drawn, seed=seed)
         assert 1 <= found.low <= found.estimate <= found.high

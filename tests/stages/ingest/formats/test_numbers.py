@@ -380,12 +380,24 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return layout, root, root / file
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data(), skips=st.booleans())
 def test_any_change_of_a_source_is_read_or_refused_in_one_line(
     source: tuple[str, Path, Path], data: st.DataObject, skips: bool
 ) -> None:
-    layout, root, file = source
+    read_or_refused(*source, data, skips=skips)
+
+
+@pytest.mark.slow
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), skips=st.booleans())
+def test_any_of_many_changes_of_a_source_is_read_or_refused_in_one_line(
+    source: tuple[str, Path, Path], data: st.DataObject, skips: bool
+) -> None:
+    read_or_refused(*source, data, skips=skips)
+
+
+def read_or_refused(layout: str, root: Path, file: Path, data: st.DataObject, *, skips: bool) -> None:
     whole = file.read_bytes()
     changes = whole.decode()
     for _ in range(data.draw(st.integers(1, 3))):
