@@ -30,6 +30,10 @@ def xp(request):
     return cupy_namespace
 
 
+PATIENCE = 300
+"""Seconds: one of them may compile first, beside other tests."""
+
+
 class SharedProcesses:
     """Processes played by threads: each leaves its part on a table and takes everyone's."""
 
@@ -39,9 +43,9 @@ class SharedProcesses:
 
     def all_gather(self, values):
         self._table[self.rank] = values.copy()
-        self._barrier.wait(timeout=60)
+        self._barrier.wait(timeout=PATIENCE)
         everything = [self._table[rank] for rank in range(self.size)]
-        self._barrier.wait(timeout=60)
+        self._barrier.wait(timeout=PATIENCE)
         return everything
 
 
