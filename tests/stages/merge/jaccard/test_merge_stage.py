@@ -11,6 +11,7 @@ from stages.arrays.partition import relabel
 from stages.errors import DbcError, UsageError
 from stages.merge.jaccard.similarities import jaccard_similarities
 from stages.merge.memory_model import jaccard_bytes
+from tests.pairwise import slow_beyond_pairs
 from tests.reference.published import jaccard_merge_stage
 
 
@@ -27,10 +28,10 @@ def some_labels(seed, n, n_clusters):
     return relabel(generator.permutation(labels))
 
 
-@pytest.mark.parametrize("update", ["stale", "union", "exact"])
-@pytest.mark.parametrize("lambda_", [0.0, 0.01, 0.3])
-@pytest.mark.parametrize("normalizer", ["n", "n2"])
-@pytest.mark.parametrize("n_clusters", [36, 15])
+@pytest.mark.parametrize(
+    ("update", "lambda_", "normalizer", "n_clusters"),
+    slow_beyond_pairs(("stale", "union", "exact"), (0.0, 0.01, 0.3), ("n", "n2"), (36, 15)),
+)
 def test_every_update_equals_plain_loops(update, lambda_, normalizer, n_clusters):
     features = some_features(0)
     labels = some_labels(1, 36, n_clusters)
