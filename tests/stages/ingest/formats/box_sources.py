@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,9 +36,16 @@ def pictures(root: Path, *names: str) -> Path:
     """Pictures of WIDTH × HEIGHT pixels, each with content of its own."""
     for number, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(root / name, "PNG")
+        (root / name).write_bytes(png(number, HEIGHT, WIDTH))
     return root
+
+
+@functools.cache
+def png(number: int, height: int, width: int) -> bytes:
+    """A picture with content of its own for every number."""
+    pixels = np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file := io.BytesIO(), "PNG")
+    return file.getvalue()
 
 
 def touch(root: Path, names: Iterable[str]) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from box_sources import camtrap_dp, coco, labelme, mot, observation, pictures, shape, text, video, voc, voc_object
-from PIL import Image
+from box_sources import camtrap_dp, coco, labelme, mot, observation, pictures, png, shape, text, video, voc, voc_object
 from scipy.io import savemat
 
 PIDS, CAMERAS = (1, 2, 3), (1, 2)
@@ -18,8 +17,7 @@ def write(root: Path, names: list[str]) -> None:
     """Images with content of their own."""
     for number, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(number).integers(0, 256, (12, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(root / name, "PNG")
+        (root / name).write_bytes(png(number, 12, 8))
 
 
 def _named(folders: tuple[str, str, str], shape: str) -> Callable[[Path, str], None]:
