@@ -21,9 +21,15 @@ from stages.nn.initial_model import open_model
 from stages.nn.model.network import build_model
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, features_manifest
+from tests.tiny_network import provide_tiny_networks
 
-INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+INITIAL = {"backbone": "tiny", "weights": "none", "embedding_dim": 8}
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    provide_tiny_networks(monkeypatch)
 
 
 def draw(folder: Path, n: int, *, seed: int) -> Path:
@@ -74,7 +80,7 @@ def test_only_new_samples_go_through_the_network(tmp_path: Path, monkeypatch: py
 
 def test_pictures_that_are_added_meet_the_statistics_of_cameras_that_those_before_had(tmp_path: Path) -> None:
     run, initial = RunDirectory(tmp_path / "run"), {**INITIAL, "weights": str(tmp_path / "weights.safetensors")}
-    network = build_model(InitParameters(backbone="resnet10", weights="none"))
+    network = build_model(InitParameters(backbone="tiny", weights="none"))
     save_file(network.backbone.state_dict(), tmp_path / "weights.safetensors")
     csv = IngestParameters(format="csv", height=32, width=16)
     ingest(run, source=by_two_cameras(tmp_path / "photos", 36), parameters=csv)

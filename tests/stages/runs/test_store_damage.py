@@ -187,7 +187,7 @@ def test_every_changed_byte_of_images_is_named_before_a_row_of_its_chunk_is_used
     for file in files:
         whole = file.read_bytes()
         content = bytearray(whole)
-        for place in generator.choice(len(content), 12):
+        for place in generator.choice(len(content), 6):
             content[place] ^= 1 << int(generator.integers(8))
             file.write_bytes(content)
             n_tried += 1

@@ -71,9 +71,9 @@ def test_points_of_names_have_bars_and_no_line_and_the_sheet_says_what_they_are(
 
 
 def test_pictures_are_written_in_both_formats_the_same_each_time(tmp_path: Path) -> None:
-    runs = {f"run {number}": [stages(0.01 * number)] for number in range(len(COLOURS) + 2)}
+    runs = {f"run {number}": [stages(0.01 * number)] for number in range(2)}
     for folder in ("one", "two"):
-        written = save(comparison_sheet(runs, title="many runs"), tmp_path / folder / "sheet")
+        written = save(comparison_sheet(runs, title="runs"), tmp_path / folder / "sheet")
         assert written[0].read_bytes().startswith(b"\x89PNG")
         assert "<svg" in written[1].read_text()
     assert (tmp_path / "one" / "sheet.svg").read_text() == (tmp_path / "two" / "sheet.svg").read_text()
