@@ -20,6 +20,7 @@ from stages.nn.backbones.weights import WeightsFile, backbone_of, first_three
 from stages.nn.backbones.weights_content import pooling_of
 from stages.nn.initial_agreement import AUTO, WEIGHTS, describes, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
+from stages.nn.seeded import Undrawn
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -131,7 +132,8 @@ def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> 
 def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:
     """The network of a model artifact with its weights, on the CPU."""
     initial = model_manifest(artifact).initial
-    model = build_model(initial, dropout=dropout, draws=False)
+    with Undrawn():
+        model = build_model(initial, dropout=dropout)
     load_model_arrays(model, {name: artifact.read(name) for name in artifact.names() if name.startswith(WEIGHTS)})
     return model
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+_DRAWS = frozenset([Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_])
+"""What fills a new tensor with random numbers; other functions of `nn.init` call one of these."""
 _ONE_AT_A_TIME = threading.RLock()
 """torch's generators belong to the process: of two threads that seed them, each would draw what the other left."""
 
@@ -27,10 +29,6 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         yield
 
 
-_DRAWS = frozenset([Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_])
-"""What fills a new tensor with random numbers; other functions of `nn.init` call one of these."""
-
-
 class Undrawn(TorchFunctionMode):
     """A context in which new weights are 0 where they would be drawn, for networks whose weights are read next.
 
@@ -38,10 +36,15 @@ class Undrawn(TorchFunctionMode):
     """
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = {}
+        self,
+        func: Callable[..., Any],
+        types: Iterable[Any],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        given = kwargs or {}
         if func not in _DRAWS:
-            return func(*args, **(kwargs or {}))
-        weights: Tensor = args[0] if args else kwargs["tensor"]
+            return func(*args, **given)
+        weights: Tensor = args[0] if args else given["tensor"]
         with torch.no_grad():
             return weights.zero_()

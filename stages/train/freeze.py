@@ -9,6 +9,7 @@ from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.backbones.layers import finest_map
 from stages.nn.model.network import ReidModel, build_model
+from stages.nn.seeded import Undrawn
 from stages.runs.making import Made
 from stages.runs.run_directory import model_manifest
 from stages.train.recipes import FINEST, HALF, NOTHING
@@ -25,7 +26,9 @@ def require_part(made: Made, name: str | None) -> None:
         if name == FINEST and initial.pooling == "auto":
             # only the weights decide, and they are still to be downloaded
             return
-        _module_named(build_model(initial, draws=False).backbone, name)
+        with Undrawn():
+            model = build_model(initial)
+        _module_named(model.backbone, name)
 
 
 def freeze_through(model: ReidModel, name: str) -> None:

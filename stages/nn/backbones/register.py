@@ -6,7 +6,6 @@ import difflib
 import functools
 import importlib
 import pkgutil
-from contextlib import nullcontext
 
 from torch import nn
 
@@ -45,15 +44,15 @@ def provider_of(name: str) -> Provider:
     )
 
 
-def build_backbone(parameters: InitParameters, *, draws: bool = True) -> tuple[nn.Module, int]:
+def build_backbone(parameters: InitParameters) -> tuple[nn.Module, int]:
     """The network of `parameters.backbone` and the dimension d of its output, pooled features (B, d).
 
-    Weights are random, drawn from `parameters.seed` without touching the process's generator, or 0 without `draws`;
-    state-dict names are those of the published weights, without the classifier's. Raises UsageError for an unknown name and
-    for an option that the network does not have.
+    Weights are random, drawn from `parameters.seed` without touching the process's generator; state-dict names are those
+    of the published weights, without the classifier's. Raises UsageError for an unknown name and for an option that the
+    network does not have.
     """
     provider = provider_of(parameters.backbone)
-    with seeded(parameters.seed), nullcontext() if draws else Undrawn():
+    with seeded(parameters.seed):
         network, dim = provider.build(parameters)
     if parameters.pooling in SEVERAL_LAYERS:
         dim = pool_layers(network, dim=dim, name=parameters.backbone, pooling=parameters.pooling)
@@ -64,4 +63,6 @@ def pooling_of_auto(parameters: InitParameters) -> Pooling:
     """'avg', or the pooling of several layers that `pooling` 'auto' takes for the network and weights of `parameters`."""
     if not provider_of(parameters.backbone).pools_layers(parameters):
         return "avg"
-    return most_layers(*build_backbone(parameters.model_copy(update={"pooling": "avg"}), draws=False))
+    with Undrawn():
+        built = build_backbone(parameters.model_copy(update={"pooling": "avg"}))
+    return most_layers(*built)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from stages.nn.backbones.weights import load_tensors
 from stages.nn.images import IMAGENET_STATISTICS, InputForm, Statistics
 from stages.nn.memory_format import laid_out, place
 from stages.nn.model.head import EmbeddingHead
-from stages.nn.seeded import Undrawn
 
 
 class ReidModel(nn.Module):
@@ -53,7 +51,7 @@ class ReidModel(nn.Module):
         return functional.normalize(features, dim=1), self.head(features)
 
 
-def build_model(parameters: InitParameters, *, dropout: float = 0.5, draws: bool = True) -> ReidModel:
+def build_model(parameters: InitParameters, *, dropout: float = 0.5) -> ReidModel:
     """The model of `parameters`, with random weights drawn from `parameters.seed`.
 
     Parameters
@@ -62,8 +60,6 @@ def build_model(parameters: InitParameters, *, dropout: float = 0.5, draws: bool
         `embedding_dim` None means the backbone's dimension.
     dropout
         The share of the embedding's components that training drops.
-    draws
-        False leaves weights at 0 that would be drawn: for a model whose weights are read next.
 
     Raises
     ------
@@ -77,9 +73,8 @@ def build_model(parameters: InitParameters, *, dropout: float = 0.5, draws: bool
     >>> pooled.shape, embedding.shape
     (torch.Size([2, 512]), torch.Size([2, 32]))
     """
-    network, dim = build_backbone(parameters, draws=draws)
-    with nullcontext() if draws else Undrawn():
-        head = EmbeddingHead(dim, parameters.embedding_dim or dim, dropout=dropout, seed=parameters.seed)
+    network, dim = build_backbone(parameters)
+    head = EmbeddingHead(dim, parameters.embedding_dim or dim, dropout=dropout, seed=parameters.seed)
     statistics = IMAGENET_STATISTICS
     if parameters.mean is not None and parameters.std is not None:
         statistics = Statistics(parameters.mean, parameters.std)

@@ -13,7 +13,7 @@ from torch import nn
 from schemas.parameters import InitParameters
 from stages.nn.backbones import register
 from stages.nn.model.network import build_model, load_model_arrays, model_arrays
-from stages.nn.seeded import seeded
+from stages.nn.seeded import Undrawn, seeded
 
 
 def drawn(seed: int) -> list[float]:
@@ -55,7 +55,8 @@ def test_weights_that_are_read_next_are_not_drawn_and_the_model_is_the_same(back
     parameters = InitParameters(backbone=backbone, weights="none", embedding_dim=8, seed=4)
     before = torch.get_rng_state()
     drawn = build_model(parameters)
-    undrawn = build_model(parameters, draws=False)
+    with Undrawn():
+        undrawn = build_model(parameters)
     assert torch.equal(torch.get_rng_state(), before)
     weights = {name: float(value.detach().abs().max()) for name, value in undrawn.named_parameters() if value.dim() > 1}
     assert weights

@@ -20,6 +20,7 @@ from stages.nn.backbones.layers import _in_groups, _numbers_of_parts, _of_parts
 from stages.nn.backbones.register import pooling_of_auto
 from stages.nn.initial_model import initial_model
 from stages.nn.model.network import ReidModel, build_model
+from stages.nn.seeded import Undrawn
 from stages.runs.run_directory import RunDirectory, model_manifest
 
 DIM, LAST_BLOCKS = 576, {"layers": {3: 24, 8: 48}, "parts": {1: 16, 3: 24, 8: 48}}
@@ -154,8 +155,8 @@ def test_a_pass_that_was_broken_off_leaves_nothing_behind() -> None:
 )
 def test_a_network_without_maps_of_several_sizes_is_refused(backbone: str, pooling: str) -> None:
     expected = rf"`pooling` must be 'avg' for .*, which has no maps of several sizes, got '{pooling}'"
-    with pytest.raises(UsageError, match=expected):
-        build_model(InitParameters.model_validate({"backbone": backbone, "pooling": pooling}), draws=False)
+    with pytest.raises(UsageError, match=expected), Undrawn():
+        build_model(InitParameters.model_validate({"backbone": backbone, "pooling": pooling}))
 
 
 @pytest.mark.parametrize(

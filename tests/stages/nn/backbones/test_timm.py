@@ -21,6 +21,7 @@ from stages.nn.backbones.register import build_backbone, provider_of
 from stages.nn.backbones.weights import WeightsFile, weights_file
 from stages.nn.model.network import build_model
 from stages.nn.parallel.shared_batch import SharedBatch
+from stages.nn.seeded import Undrawn
 from stages.reporting import Silent
 from stages.train.freeze import freeze_through
 from tests.tiny_training import CPU, blotches, trained
@@ -55,7 +56,8 @@ def test_features_are_what_timms_classifier_reads(name: str, tmp_path: Path) -> 
     file = saved(full, tmp_path / "w.safetensors")
     parameters = parameters_of(name, file)
     assert (parameters.height, parameters.width) == (224, 224)
-    network, dim = build_backbone(parameters, draws=False)
+    with Undrawn():
+        network, dim = build_backbone(parameters)
     assert provider_of(name).load(network, file, backbone=name) == ()
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -70,7 +72,8 @@ def test_position_embeddings_are_interpolated_for_another_size(name: str, tmp_pa
     file = saved(full, tmp_path / "w.safetensors")
     parameters = parameters_of(name, file, height=64, width=96)
     assert (parameters.height, parameters.width) == (64, 96)
-    network, dim = build_backbone(parameters, draws=False)
+    with Undrawn():
+        network, dim = build_backbone(parameters)
     provider_of(name).load(network, file, backbone=name)
     provider_of(name).require_size(network, name=name, height=64, width=96)
     with torch.inference_mode():
@@ -127,7 +130,8 @@ def test_a_network_inside_a_larger_one_loads_with_its_pooling_exponent(tmp_path:
     full = network_of("timm:resnet18")
     others = {"pooling.p": torch.tensor([2.5]), "bn.weight": torch.ones(512)}
     file = saved(full, tmp_path / "w.safetensors", "backbone.", **others)
-    network, dim = build_backbone(parameters_of("timm:resnet18", file, pooling="gem"), draws=False)
+    with Undrawn():
+        network, dim = build_backbone(parameters_of("timm:resnet18", file, pooling="gem"))
     assert provider_of("timm:resnet18").load(network, file, backbone="timm:resnet18") == ("bn.weight",)
     assert network.state_dict()["global_pool.0.p"].tolist() == [2.5]
     assert torch.equal(network.state_dict()["conv1.weight"], full.state_dict()["conv1.weight"])
@@ -152,7 +156,8 @@ def test_published_weights_of_timms_smallest_efficientnet_load(tmp_path: Path) -
         provider_of(NET).load(build_backbone(parameters_of(NET))[0], weights_file(str(LITE)), backbone=NET)
     file = weights_file(str(tmp_path / "w.safetensors"))
     parameters = parameters_of(NET, file, height=64, width=64)
-    network, dim = build_backbone(parameters, draws=False)
+    with Undrawn():
+        network, dim = build_backbone(parameters)
     provider_of(NET).load(network, file, backbone=NET)
     with torch.inference_mode():
         features = network.eval()(torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)))

@@ -29,6 +29,7 @@ from stages.nn.backbones import downloads
 from stages.nn.backbones.register import build_backbone, provider_of
 from stages.nn.backbones.weights import WeightsFile, load_weights
 from stages.nn.backbones.weights_content import read_weights
+from stages.nn.seeded import Undrawn
 from stages.reporting import Silent
 
 SHARED = Path(os.environ.get("DBC_TEST_DATA", Path(__file__).parents[5] / "shared" / "data")).parent / "weights"
@@ -58,7 +59,8 @@ def _found(path: Path) -> WeightsFile:
 
 
 def _load(path: Path) -> dict[str, Tensor]:
-    network, _ = build_backbone(InitParameters(backbone=SMALL), draws=False)
+    with Undrawn():
+        network, _ = build_backbone(InitParameters(backbone=SMALL))
     load_weights(network, _found(path), backbone=SMALL)
     return network.state_dict()
 
@@ -98,7 +100,8 @@ def test_a_checkpoint_is_judged_by_its_content(tmp_path: Path, full: dict[str, T
         },
         tmp_path / name,
     )
-    network, _ = build_backbone(InitParameters(backbone=SMALL), draws=False)
+    with Undrawn():
+        network, _ = build_backbone(InitParameters(backbone=SMALL))
     told = Told()
     left_out = provider_of(SMALL).load(network, _found(tmp_path / name), backbone=SMALL, reporter=told)
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
@@ -142,7 +145,8 @@ def test_weights_of_other_networks_load_as_published(tmp_path: Path, name: str, 
     path = tmp_path / f"w.{suffix}"
     save = safetensors.torch.save_file if suffix == "safetensors" else torch.save
     save(published, path)  # type: ignore[operator]
-    network, _ = build_backbone(InitParameters(backbone=name), draws=False)
+    with Undrawn():
+        network, _ = build_backbone(InitParameters(backbone=name))
     load_weights(network, _found(path), backbone=name)
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
 
@@ -151,7 +155,8 @@ def test_weights_with_auxiliary_classifiers_load(tmp_path: Path) -> None:
     full = torchvision.models.googlenet(weights=None, init_weights=True).state_dict()
     assert any(key.startswith("aux2.") for key in full)
     torch.save(full, tmp_path / "w.pth")
-    network, _ = build_backbone(InitParameters(backbone="googlenet"), draws=False)
+    with Undrawn():
+        network, _ = build_backbone(InitParameters(backbone="googlenet"))
     load_weights(network, _found(tmp_path / "w.pth"), backbone="googlenet")
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
 
@@ -159,7 +164,8 @@ def test_weights_with_auxiliary_classifiers_load(tmp_path: Path) -> None:
 def test_the_exponent_of_gem_pooling_is_kept_where_weights_lack_it(tmp_path: Path) -> None:
     full = torchvision.models.resnet18().state_dict()
     torch.save(full, tmp_path / "w.pth")
-    network, _ = build_backbone(InitParameters(backbone="resnet18", pooling="gem", last_stride=1), draws=False)
+    with Undrawn():
+        network, _ = build_backbone(InitParameters(backbone="resnet18", pooling="gem", last_stride=1))
     load_weights(network, _found(tmp_path / "w.pth"), backbone="resnet18")
     assert network.get_parameter("avgpool.p").tolist() == [3]
     assert torch.equal(network.state_dict()["conv1.weight"], full["conv1.weight"])
