@@ -156,12 +156,8 @@ def _taken(detections: Iterable[Detection], parameters: IngestParameters, findin
         elif row.box is None:
             yield row
         elif not all(map(math.isfinite, row.box)):
-            if parameters.on_bad_image != "skip":
-                raise UsageError(
-                    f"{row.origin}: box {_written(row.box)} is not four numbers; correct it, or leave such boxes out with "
-                    "`on_bad_image='skip'`"
-                )
-            findings.boxes["without four numbers"] += 1
+            why = f"{row.origin}: box {_written(row.box)} is not four numbers; correct it"
+            findings.leave_out("without four numbers", why, parameters)
         elif min(row.box[2:]) == 0:
             findings.boxes["without area"] += 1
         elif row.is_relative and max(map(abs, row.box)) >= PIXELS_MEANT:
@@ -169,17 +165,12 @@ def _taken(detections: Iterable[Detection], parameters: IngestParameters, findin
                 f"{row.origin}: box {_written(row.box)} should be in shares of the picture, 0 to 1, and seems to be in "
                 "pixels; check which program wrote the file"
             )
-        elif min(row.box[2:]) < 0 or _is_outside(row):
-            is_negative = min(row.box[2:]) < 0
-            if parameters.on_bad_image != "skip":
-                what = (
-                    "has a negative width or height" if is_negative else f"lies outside its picture {shown(row.path)}"
-                )
-                raise UsageError(
-                    f"{row.origin}: box {_written(row.box)} {what}; correct it, or leave such boxes out with "
-                    "`on_bad_image='skip'`"
-                )
-            findings.boxes["of negative size" if is_negative else "outside their picture"] += 1
+        elif min(row.box[2:]) < 0:
+            why = f"{row.origin}: box {_written(row.box)} has a negative width or height; correct it"
+            findings.leave_out("of negative size", why, parameters)
+        elif _is_outside(row):
+            why = f"{row.origin}: box {_written(row.box)} lies outside its picture {shown(row.path)}; correct it"
+            findings.leave_out("outside their picture", why, parameters)
         else:
             yield row
 

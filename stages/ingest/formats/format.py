@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
+from stages.errors import UsageError
 from stages.reporting import Reporter
 from stages.samples import Samples
 
@@ -33,6 +34,12 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
     there: list[tuple[str, str]] = field(default_factory=list)
     draws_splits: bool = False
+
+    def leave_out(self, counted_as: str, why: str, parameters: IngestParameters) -> None:
+        """Count a box that is left out because bad images are skipped; UsageError that says `why` if they are not."""
+        if parameters.on_bad_image != "skip":
+            raise UsageError(f"{why}, or leave such boxes out with `on_bad_image='skip'`")
+        self.boxes[counted_as] += 1
 
     def tell(self, reporter: Reporter) -> None:
         """Hand on the notes, then the warnings, each line once."""

@@ -336,15 +336,11 @@ def _detections(
         frame = row.frame - first
         path = prefix if pictures is None else pictures.get(frame + 1)
         if path is None or (pictures is None and n_frames is not None and frame >= n_frames):
-            if parameters.on_bad_image == "skip":
-                findings.boxes["in frames that are not there"] += 1
-                continue
             why = "" if sequence.form.first_frame == first else ", as there is a frame 0"
             there = so_many(n_frames or 0, "frame") + ("" if first else f" (from 0{why})")
-            raise UsageError(
-                f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {there}, none of this number; "
-                "correct it, or leave such boxes out with `on_bad_image='skip'`"
-            )
+            told = f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {there}, none of this number"
+            findings.leave_out("in frames that are not there", f"{told}; correct it", parameters)
+            continue
         yield Detection(
             path=path if pictures is None else f"{prefix}/{path}",
             origin=origin,
