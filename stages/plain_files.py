@@ -9,6 +9,8 @@ import stat
 from itertools import count
 from pathlib import Path
 
+LOOKED_AT = 1 << 16
+"""Bytes of a file that are looked at to know what it is."""
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -56,6 +58,15 @@ def plain_file(path: str, flags: int) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, f"it is {kind} and no file", path)
     return descriptor
+
+
+def beginning(file: Path, n_bytes: int = LOOKED_AT) -> bytes:
+    """The first bytes of `file`; none if it cannot be read."""
+    try:
+        with open(file, "rb", opener=plain_file) as content:
+            return content.read(n_bytes)
+    except OSError:
+        return b""
 
 
 def why_not_utf8(file: Path) -> str:

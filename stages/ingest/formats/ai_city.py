@@ -8,10 +8,10 @@ from pathlib import Path
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES
-from stages.ingest.formats.boxes_file import AI_CITY, Row, begins_with_cameras, first_files, rows_of
+from stages.ingest.formats.boxes_file import AI_CITY, Row, begins_with_cameras, rows_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import only_one
-from stages.ingest.formats.listing import list_images, subfolders
+from stages.ingest.formats.listing import first_files, list_images, subfolders
 from stages.ingest.formats.mot import Sequence, samples_of_rows, why_mot
 from stages.samples import Samples
 from stages.wording import plain, shortened, shown

@@ -10,19 +10,19 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from stages import plain_files
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.listing import subfolders
+from stages.ingest.formats.listing import LOOKED_AT, first_files, subfolders
 from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines
 from stages.ingest.formats.numbers import NO_NUMBER, number_of, score_of
-from stages.plain_files import plain_file
+from stages.plain_files import beginning, plain_file
 from stages.wording import plain, shortened, shown, with_first
 
 IGNORED, NO_TRACK = 0.0, -1
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
 CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
 """So many numbers in one of the first lines make a text beside a video look like boxes."""
-_FILES_LOOKED_AT, _BYTES_LOOKED_AT = 50, 1 << 16
 _CVAT = re.compile(rb"<annotations[\s>]")
 _BOXES_IN_JSON = re.compile(rb'"(?:bounding_?box|bbox|boxes|rectanglelabels)"\s*:')
 _SEEN_AGAIN = 0.25
@@ -124,8 +124,8 @@ def begins_with_cameras(file: Path) -> bool | None:
     With frames first ids would be in one frame again. If few are, by mistake, a confidence above 1 may be a height, and left
     a frame.
     """
-    head = _head(file)
-    lines = head.decode("utf-8-sig", "replace").splitlines()[: -1 if len(head) == _BYTES_LOOKED_AT else None]
+    head = beginning(file)
+    lines = head.decode("utf-8-sig", "replace").splitlines()[: -1 if len(head) == plain_files.LOOKED_AT else None]
     try:
         rows = [_row(file, 1, line, AI_CITY) for line in lines if line.strip()]
     except UsageError:
@@ -191,7 +191,7 @@ def unread_annotations(source: Path, *, surely: bool = False) -> list[str]:
     """
     here = source.absolute()  # . has no name
     labels = here.parent / re.sub(r"^image", "label", here.name)
-    texts = (each for place in (labels, *subfolders(source)[:_FILES_LOOKED_AT]) for each in first_files(place))
+    texts = (each for place in (labels, *subfolders(source)[:LOOKED_AT]) for each in first_files(place))
     kitti = next(filter(is_kitti, texts), None)
     told = []
     if kitti is not None:
@@ -202,28 +202,14 @@ def unread_annotations(source: Path, *, surely: bool = False) -> list[str]:
         advice = "give the file itself if it is COCO or MegaDetector's, else export COCO"
         kinds.append(("*.json", _BOXES_IN_JSON, "boxes in JSON", advice))
     for pattern, sign, what, advice in kinds:
-        file = next((each for each in first_files(source, pattern) if sign.search(_head(each))), None)
+        file = next((each for each in first_files(source, pattern) if sign.search(beginning(each))), None)
         told += [f"{plain(file.name)} has {what}, which are not read; {advice}"] if file else []
     return told
 
 
-def first_files(folder: Path, pattern: str = "*.txt") -> list[Path]:
-    """The files in `folder` that are looked at, by name, to know what they are."""
-    return sorted(folder.glob(pattern))[:_FILES_LOOKED_AT]
-
-
-def _head(file: Path) -> bytes:
-    """The first bytes of `file`; none if it cannot be read."""
-    try:
-        with open(file, "rb", opener=plain_file) as opened:
-            return opened.read(_BYTES_LOOKED_AT)
-    except OSError:
-        return b""
-
-
 def is_kitti(file: Path) -> bool:
     """Whether the first line of `file` is of `KITTI`, with or without a score: numbers, and a word in third place."""
-    fields = _head(file).partition(b"\n")[0].decode("ascii", "replace").split()
+    fields = beginning(file).partition(b"\n")[0].decode("ascii", "replace").split()
     is_number = [number_of(field) is not None for field in fields]
     return bool(
         len(fields) >= len(KITTI.fields) - 1 and _KITTI_TYPE.fullmatch(fields[2]) and is_number.count(False) == 1

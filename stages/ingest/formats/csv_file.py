@@ -17,7 +17,7 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats.names import is_missing, relative_path, told_beginning
 from stages.ingest.formats.programs import Program, joined, program_of
-from stages.plain_files import plain_file, why_not_utf8
+from stages.plain_files import beginning, plain_file, why_not_utf8
 from stages.wording import counted, plain, shortened, shown
 
 BOM = "\ufeff"
@@ -225,8 +225,7 @@ def _opened(file: Path) -> Iterator[TextIO]:
     except UnicodeDecodeError as error:
         raise _no_utf8(file) from error
     except csv.Error as error:
-        with open(file, "rb", opener=plain_file) as content:
-            is_json = content.read(1) in (b"{", b"[")
+        is_json = beginning(file, 1) in (b"{", b"[")
         why = "it seems to be JSON" if is_json else plain(str(error))
         raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {why}; save it as one") from error
     except OSError as error:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.boxes_file import KITTI, first_files, is_kitti
+from stages.ingest.formats.boxes_file import KITTI, is_kitti
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
+from stages.ingest.formats.listing import first_files
 from stages.ingest.formats.mot import find_sequences, read_sequences
 from stages.samples import Samples
 from stages.wording import plain, shown

@@ -25,6 +25,8 @@ _SYSTEM_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", "system volum
 HIDDEN = "hidden"
 NO_SUFFIX = "without suffix"
 RUN = "run folder"
+LOOKED_AT = 50
+"""Files, or folders, that are looked at to know what they are."""
 NAMED = 5
 """Lost files that a message names."""
 _OTHER_PICTURES = frozenset(
@@ -68,6 +70,11 @@ def subfolders(folder: Path) -> list[Path]:
         return [each for each in found if not _is_run(each)]
     except OSError:
         return []
+
+
+def first_files(folder: Path, pattern: str = "*.txt") -> list[Path]:
+    """The files in `folder` that are looked at, by name, to know what they are."""
+    return sorted(folder.glob(pattern))[:LOOKED_AT]
 
 
 def left_out(folder: Path, *, taken: Collection[str], places: Counter[str] | None = None) -> Counter[str]:

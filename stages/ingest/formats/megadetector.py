@@ -19,15 +19,13 @@ from stages.ingest.formats.json_file import find_json, forget_json, load_json, p
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import path_below
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
-from stages.plain_files import plain_file
+from stages.plain_files import beginning
 from stages.samples import Samples
 from stages.wording import counted, plain, shortened, shown, so_many, with_first
 
 _LOOKED_AT = 20
 _NAMED = 5
 """Species that a warning names."""
-_BEGINNING = 1 << 16
-"""Bytes of a file in which results name detections."""
 _NO_ANIMALS = frozenset({"human", "person", "vehicle"})
 _NO_SPECIES = _NO_ANIMALS | frozenset({"", "animal", "blank", "empty", "unknown", "no cv result"})
 """What classifiers say in place of a species."""
@@ -135,12 +133,8 @@ def results_in(source: Path) -> list[Path]:
 
 
 def _begins_as_results(file: Path) -> bool:
-    try:
-        with open(file, "rb", opener=plain_file) as content:
-            beginning = content.read(_BEGINNING)
-    except OSError:
-        return False
-    return any(word in beginning for word in (b'"detections"', b'"detection_categories"', b'"predictions"'))
+    head = beginning(file)
+    return any(word in head for word in (b'"detections"', b'"detection_categories"', b'"predictions"'))
 
 
 def why_results(source: Path) -> str | None:

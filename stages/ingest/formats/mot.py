@@ -23,7 +23,6 @@ from stages.ingest.formats.boxes_file import (
     Form,
     Row,
     begins_with_cameras,
-    first_files,
     is_kitti,
     looks_like_mot,
     of_other_length,
@@ -33,7 +32,7 @@ from stages.ingest.formats.boxes_file import (
 )
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.listing import list_images, subfolders
+from stages.ingest.formats.listing import LOOKED_AT, first_files, list_images, subfolders
 from stages.ingest.formats.names import is_missing, read_lines, relative_path, whole_number
 from stages.ingest.formats.numbers import size_of
 from stages.samples import Samples
@@ -42,7 +41,6 @@ from stages.wording import counted, first_line, plain, shortened, shown, so_many
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
 """Where a sequence keeps its boxes: the first that is there is read."""
 
-_LOOKED_AT = 50
 _MOST_CLASSES = 30
 """Numbers of as many kinds are no positions."""
 
@@ -173,7 +171,7 @@ def _is_mot(file: Path) -> bool:
 
 def refuse_deep_sequences(source: Path) -> None:
     """Raise UsageError if a folder in `source` holds sequences, or boxes of those in another, as these are not looked into."""
-    folders = subfolders(source)[:_LOOKED_AT]
+    folders = subfolders(source)[:LOOKED_AT]
     for folder in folders:
         boxes = next(filter(looks_like_mot, first_files(folder)), None)
         frames = boxes and next((each for each in folders if any(_beside([boxes], each))), None)
@@ -182,7 +180,7 @@ def refuse_deep_sequences(source: Path) -> None:
                 f"{shown(boxes)} has boxes as MOTChallenge writes them, of frames in {shown(frames)}; give {shown(folder)} as "
                 f"the source and {shown(frames)} as `root`, or say `format='folder'` for whole pictures"
             )
-        for below in subfolders(folder)[:_LOOKED_AT]:
+        for below in subfolders(folder)[:LOOKED_AT]:
             if any((below / name).is_file() for name in OWN_FILES):
                 raise UsageError(
                     f"{shown(source)} holds folders of sequences of MOTChallenge, such as {shown(below.relative_to(source))}; "

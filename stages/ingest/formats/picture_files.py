@@ -16,7 +16,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection, samples_of, told_tracks
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.json_file import forget_json
-from stages.ingest.formats.listing import list_images, no_images, subfolders
+from stages.ingest.formats.listing import LOOKED_AT, list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import text_of
 from stages.plain_files import plain_file
@@ -28,7 +28,6 @@ _PLACES = _ANNOTATIONS | {"jpegimages", "images", "image", "img", "imgs"}
 """Folders, in any case, that do not count when places are compared: `Annotations/a/1.xml` and `JPEGImages/a/1.jpg`."""
 _MASKS = frozenset({"segmentationclass", "segmentationobject"})
 """Folders of VOC whose pictures are masks of others."""
-_LOOKED_AT = 50
 FIELDS = {"individual": "identity", "individualid": "identity", "identity": "identity", "trackid": "tracklet"}
 FIELDS |= dict.fromkeys(("view", "viewpoint", "flank"), "view")
 """What is taken of the attributes of a box, by their names in small letters without _."""
@@ -82,7 +81,7 @@ class Kind(NamedTuple):
 
     def recognise(self, source: Path) -> str | None:
         """One line if one of the first files of the suffix near `source` has the signs of the format; else None."""
-        for file in islice(_near(source, self.suffix) if source.is_dir() else (), _LOOKED_AT):
+        for file in islice(_near(source, self.suffix) if source.is_dir() else (), LOOKED_AT):
             if has_signs(file, self.signs):
                 return f"{plain(file.relative_to(source).as_posix())} has the boxes of a picture as {self.name} writes them"
         return None
@@ -195,11 +194,11 @@ def attributes_of(said: Mapping[str, object], origin: str) -> dict[str, Any]:
 
 def _near(source: Path, suffix: str) -> Iterator[Path]:
     """The files of the suffix in `source`, in the folders there, and in folders of annotations and what these hold."""
-    below = subfolders(source)[:_LOOKED_AT]
+    below = subfolders(source)[:LOOKED_AT]
     deeper = [
         each
         for folder in below
-        for each in subfolders(folder)[:_LOOKED_AT]
+        for each in subfolders(folder)[:LOOKED_AT]
         if _ANNOTATIONS & {folder.name.casefold(), each.name.casefold()}
     ]
     for folder in (source, *below, *deeper):

@@ -14,7 +14,7 @@ from stages.ingest.decode.pixels import VIDEO_SUFFIXES
 from stages.ingest.formats.boxes_file import CELL, first_lines, of_other_length, other_lengths
 from stages.ingest.formats.detections import Detection, samples_of, told_tracks
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.listing import left_out, list_images, no_images, subfolders
+from stages.ingest.formats.listing import LOOKED_AT, first_files, left_out, list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing, numbered_lines, read_lines, whole_number
 from stages.ingest.formats.numbers import number_of, score_of
 from stages.ingest.formats.picture_files import refuse_strays
@@ -22,7 +22,6 @@ from stages.samples import Samples
 from stages.wording import plain, shortened, shown, so_many
 
 IMAGES, LABELS = "images", "labels"
-_LOOKED_AT = 50
 _COMMON = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _BOX, _WITH_ONE, _WITH_BOTH = 5, 6, 7
 """Fields of a line: class and box; with a confidence or a track; with both."""
@@ -245,8 +244,8 @@ def _alone(source: Path) -> Path | None:
     folder = source / LABELS if (source / LABELS).is_dir() else source
     with suppress(OSError):
         there = (each for each in source.iterdir() if not each.name.startswith("."))
-        if all(each.suffix in (".txt", ".yaml") or each == folder for each in islice(there, _LOOKED_AT)):
-            for file in filter(_is_full, islice(sorted(folder.glob("*.txt")), _LOOKED_AT)):
+        if all(each.suffix in (".txt", ".yaml") or each == folder for each in islice(there, LOOKED_AT)):
+            for file in filter(_is_full, first_files(folder)):
                 with suppress(DbcError):
                     if _lines(file):
                         return file
@@ -258,7 +257,7 @@ def why_frames(source: Path) -> str | None:
     with suppress(DbcError):
         if not list_images(source, recursive=False):
             labels = frame_labels(source, list_images(source, recursive=False, suffixes=VIDEO_SUFFIXES))
-            for file in islice((own[frame] for own in labels.values() for frame in sorted(own)), _LOOKED_AT):
+            for file in islice((own[frame] for own in labels.values() for frame in sorted(own)), LOOKED_AT):
                 with suppress(DbcError):
                     if _lines(file):
                         name = plain(file.relative_to(source).as_posix())
@@ -293,11 +292,11 @@ def _near(source: Path) -> Iterator[Path]:
     """The first text files in `source` and its folders that have the name of a picture and are not empty."""
     if not source.is_dir():
         return
-    below = subfolders(source)[:_LOOKED_AT]
+    below = subfolders(source)[:LOOKED_AT]
     places = [(source, f"{LABELS}/**/*.txt"), *((folder, f"{LABELS}/*.txt") for folder in below), (source, "*.txt")]
     places += [(folder, "*.txt") for folder in below]
     near = chain.from_iterable(folder.glob(pattern) for folder, pattern in places)
-    yield from filter(_has_picture, islice(filter(_is_full, near), _LOOKED_AT))
+    yield from filter(_has_picture, islice(filter(_is_full, near), LOOKED_AT))
 
 
 def _is_full(file: Path) -> bool:
