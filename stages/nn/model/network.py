@@ -96,11 +96,13 @@ def load_model_arrays(model: ReidModel, arrays: Mapping[str, NDArray[Any]]) -> N
     """
     expected = {key.replace(".", "/", 1): key for key in model.state_dict()}
     differing = sorted(set(expected) ^ set(arrays))
-    shapes = {name: tuple(value.shape) for name, value in model_arrays(model).items()}
+    shapes = {key.replace(".", "/", 1): tuple(value.shape) for key, value in model.state_dict().items()}
     differing += [name for name in expected if name in arrays and tuple(arrays[name].shape) != shapes[name]]
     if differing:
         raise DbcError(
             f"the model must have the {len(expected)} arrays of this network, got {len(differing)} of another name or shape "
             f"(first {differing[0]!r}); use the backbone and embedding size it was trained with"
         )
-    load_tensors(model, {key: torch.from_numpy(np.array(arrays[name], copy=True)) for name, key in expected.items()})
+    load_tensors(
+        model, {key: torch.from_numpy(np.require(arrays[name], requirements="CW")) for name, key in expected.items()}
+    )

@@ -36,6 +36,8 @@ CHECKSUMS = "dbc-checksums"
 """The root attribute with the checksums of the chunks of arrays that were written by rows; the first release wrote none."""
 ROOTS_KEPT = 512
 """Roots that a process remembers, of some 20 kB each."""
+ARRAYS_KEPT = 512
+"""Arrays that a process remembers as opened, of some kB each."""
 ROWS_CHUNKS = 8
 """Chunks that reading by index holds at once."""
 _NAMED = 24
@@ -147,10 +149,8 @@ class Artifact:
         return None if plain is None else plain.read(self.path / name, record.shape, dtype)
 
     def _open(self, name: str) -> Any:
-        zarr = import_zarr()
-
         with _reading(self, name):
-            array = zarr.open_array(self.path, path=name, mode="r")
+            array = _opened(self.path.absolute(), name)
             missing = missing_file(array, self.path / name)
         if missing is not None:
             raise _unreadable(self, name, f"its file {missing} is missing or empty")
@@ -159,6 +159,21 @@ class Artifact:
             wanted = f"{record.dtype} {record.shape}"
             raise _unreadable(self, name, f"it is {dtype} {tuple(array.shape)}, and its manifest says {wanted}")
         return array
+
+
+def _opened(path: Path, name: str) -> Any:
+    """The Zarr array `name` of the group `path`; what Zarr raises if it is not described as one."""
+    try:
+        described = (path / name / "zarr.json").read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        described = b""
+    return _opened_as(path, name, described)
+
+
+@lru_cache(maxsize=ARRAYS_KEPT)
+def _opened_as(path: Path, name: str, described: bytes) -> Any:  # noqa: ARG001
+    """The array that `described` tells of: Zarr takes a millisecond to read it, and commands ask again and again."""
+    return import_zarr().open_array(path, path=name, mode="r")
 
 
 class Rows:
