@@ -47,6 +47,7 @@ import stages
 from dbc_cli.__main__ import run_command
 from stages.runs.listing import list_run
 from stages.runs.run_directory import RunDirectory
+from stages.runs.store.zarr_import import import_zarr
 
 LOOP = ["--stages", "1", "--merge-percent", "0.5"]
 MERGE = ["--stage", "1", "--merge-percent", "0.5"]
@@ -87,6 +88,8 @@ NEEDED_BY = {"gc": ("merge labels",)}
 """Commands without which one of those that no other needs would have nothing to do."""
 ALONE = list(COMMANDS)[list(COMMANDS).index("run") :]
 """Commands that no other needs."""
+IMPORTED_LATE = ("array_api_compat.numpy", "numba.typed", "torch._dynamo")
+"""What libraries import when they are first used: an optimizer takes three seconds."""
 FAULTS = ("kill", "torn", "ENOSPC", "EIO", "EACCES", "full")
 DIED = {137, -signal.SIGXFSZ}
 """The exit statuses of `kill` and `torn`."""
@@ -313,6 +316,9 @@ def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -
 
 def import_all() -> None:
     """Import every module of the commands and of what they call, so that no fork has to."""
+    import_zarr()
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
     for package in (dbc_cli.commands, stages):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
