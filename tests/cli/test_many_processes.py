@@ -20,8 +20,9 @@ from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 from tests.conftest import REPOSITORY
+from tests.several_processes import as_torchrun
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node"]
 COMMANDS = {
     "merge": ["merge", "--merge-percent", "0.2"],
     "extract": ["extract", "--batch-size", "4"],
@@ -46,10 +47,10 @@ def main(folder: Path) -> None:
         (folder / f"{name} {os.environ['RANK']}.json").write_text(json.dumps(told))
 
 
-def torchrun(n_processes: int, *arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What torchrun with these arguments says of `n_processes`, called in `folder`."""
+def in_a_shell(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What Python with these words says, called in `folder`."""
     return subprocess.run(
-        [*TORCHRUN, str(n_processes), *map(str, arguments)],
+        [sys.executable, *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
@@ -65,7 +66,7 @@ def shared(request: pytest.FixtureRequest, begun: Path, tmp_path_factory: pytest
     for name in COMMANDS:
         shutil.copytree(begun, folder / name)
     shutil.rmtree(folder / "run" / "stage-init")
-    told = torchrun(request.param, __file__, folder, folder=folder)
+    told = in_a_shell(__file__, folder, request.param, folder=folder)
     assert told.returncode == 0, told.stderr
     return folder
 
@@ -117,7 +118,8 @@ def test_training_is_shared_and_as_close_as_rounding(dbc: Dbc, shared: Path, tmp
 def test_a_failure_is_told_and_leaves_nothing(run: Path) -> None:
     before = ids(run)
     # "--": else torchrun takes --run for a flag of its own
-    told = torchrun(2, "-m", "--", "dbc_cli", "merge", "--merge-percent", 0.001, "--run", run, folder=run.parent)
+    words = [*TORCHRUN, 2, "-m", "--", "dbc_cli", "merge", "--merge-percent", 0.001, "--run", run]
+    told = in_a_shell(*words, folder=run.parent)
     assert told.returncode != 0
     assert "dbc merge [process 0]: --merge-percent 0.001 makes no merge among 16 train samples" in told.stderr
     assert told.stdout == ""
@@ -125,4 +127,4 @@ def test_a_failure_is_told_and_leaves_nothing(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    as_torchrun(int(sys.argv[2]), main, Path(sys.argv[1]))
