@@ -14,8 +14,11 @@ import pytest
 from PIL import Image
 
 from dbc_cli.__main__ import run_command
+from dbc_cli.pointer import POINTER
 
 PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "32", "--width", "16"]
+LEVELS = (0, 4, 90, 94, 200)
+"""Of the plain crops in `crops`."""
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16"]
 
 
@@ -62,9 +65,9 @@ def dbc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
-def made(folder: Path, *commands: list[str]) -> Path:
-    """The run that `commands` make in `folder`, where nothing tells of another one."""
-    run = folder / "run"
+def made(folder: Path, *commands: list[str], name: str = "run") -> Path:
+    """The run `name` that `commands` make in `folder`, where nothing tells of another one."""
+    run = folder / name
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("DBC_RUN", raising=False)
@@ -73,22 +76,25 @@ def made(folder: Path, *commands: list[str]) -> Path:
     return run
 
 
-def merged_crops(dbc: Dbc, folder: Path, *, size: tuple[int, int], levels: Sequence[int], merge_percent: str) -> Path:
+def copied(folder: Path, target: Path) -> Path:
+    """`target` with what lies in `folder`, but for the run that this remembers."""
+    return Path(shutil.copytree(folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(POINTER.name)))
+
+
+def merged_crops(folder: Path, *, size: tuple[int, int], levels: Sequence[int], merge_percent: str) -> Path:
     """A run of plain crops, one a level of colour, without identities or cameras, that are extracted and merged once."""
     (folder / "crops").mkdir()
     width, height = size
     for level in levels:
         Image.new("RGB", size, (level, 90, 240 - level)).save(folder / "crops" / f"{level}.png")
-    run = folder / "crops-run"
-    stored = ["--height", height, "--width", width]
-    for command in (
-        ["ingest", folder / "crops", "--format", "folder", *stored],
+    stored = ["--format", "folder", "--height", str(height), "--width", str(width)]
+    return made(
+        folder,
+        ["ingest", str(folder / "crops"), *stored],
         ["extract", *NETWORK],
         ["merge", "--merge-percent", merge_percent],
-    ):
-        ran = dbc(*command, "--run", run)
-        assert ran.status == 0, ran.err
-    return run
+        name="crops-run",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -101,3 +107,17 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(begun: Path, tmp_path: Path) -> Path:
     """A copy of `begun` to work in."""
     return Path(shutil.copytree(begun, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def crops_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with plain crops of `LEVELS`, and a run that merged two of them. Not to be changed."""
+    folder = tmp_path_factory.mktemp("crops")
+    merged_crops(folder, size=(16, 32), levels=LEVELS, merge_percent="0.4")
+    return folder
+
+
+@pytest.fixture
+def crops(crops_made: Path, tmp_path: Path) -> Path:
+    """A copy of that run to work in, beside its pictures."""
+    return copied(crops_made, tmp_path) / "crops-run"

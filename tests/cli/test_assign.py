@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dbc_cli.pointer import remember_run
 from stages.assign.calibration import calibrate
 from stages.loop.choice.verdict import Verdict
 from stages.runs.run_directory import RunDirectory
-from tests.cli.conftest import NETWORK, Dbc
+from tests.cli.conftest import NETWORK, Dbc, copied, made
 from tests.conftest import REPOSITORY
 
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)]
@@ -33,18 +34,38 @@ def draw(folder: Path, colours: list[tuple[int, int, int]], each: int, *, seed: 
     return folder
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("place")
+
+
 @pytest.fixture
-def merged(dbc: Dbc, tmp_path: Path) -> Path:
-    """Clusters of the first three colours."""
-    run, photos = tmp_path / "run", draw(tmp_path / "photos", COLOURS[:3], 4, seed=0)
-    for command in (
-        ["ingest", photos, "--height", "32", "--width", "16", "--workers", "0"],
+def tmp_path(place: Path) -> Path:
+    """The same folder for every test, empty: a run remembers where its pictures lay."""
+    for entry in place.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    return place
+
+
+@pytest.fixture(scope="module")
+def merged_once(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the folder holds first: pictures of three colours, and a run with clusters of them. Not to be changed."""
+    photos = draw(place / "photos", COLOURS[:3], 4, seed=0)
+    made(
+        place,
+        ["ingest", str(photos), "--height", "32", "--width", "16", "--workers", "0"],
         ["extract", *NETWORK],
         # three of twelve are left
         ["merge", "--merge-percent", "0.75", "--whiten", "0"],
-    ):
-        ran = dbc(*command, "--run", run)
-        assert ran.status == 0, ran.err
+    )
+    return copied(place, tmp_path_factory.mktemp("merged"))
+
+
+@pytest.fixture
+def merged(dbc: Dbc, merged_once: Path, tmp_path: Path) -> Path:
+    """A copy of it to work in, which commands remember."""
+    run = copied(merged_once, tmp_path) / "run"
+    remember_run(run)
     return run
 
 

@@ -14,20 +14,25 @@ from schemas.parameters import InitParameters
 from stages.nn.camera_norm import CameraNorm, CameraStatistics, by_camera
 from stages.nn.model.network import ReidModel, build_model
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, metrics_manifest
-from tests.cli.conftest import Dbc
+from tests.cli.conftest import Dbc, copied, made
 
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
 STAGES = ["--merge-percent", "0.3", "--stages", "1", "--epochs", "0", *NETWORK]
 
 
-@pytest.fixture
-def seen_by_two(dbc: Dbc, tmp_path: Path) -> Path:
-    """A run of drawn people before two cameras that look different, 24 train images of each."""
-    run = tmp_path / "run"
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of drawn people before two cameras that look different, 24 train images of each. Not to be changed."""
     people = ["--identities", "12", "--cameras", "2", "--images-per-camera", "4", "--difficulty", "1"]
-    ingested = dbc("ingest", "--format", "synthetic", *people, "--height", "32", "--width", "16", "--run", run)
-    assert ingested.status == 0, ingested.err
-    return run
+    size = ["--height", "32", "--width", "16"]
+    folder = tmp_path_factory.mktemp("drawn")
+    return made(folder, ["ingest", "--format", "synthetic", *people, *size], ["extract", *NETWORK])
+
+
+@pytest.fixture
+def seen_by_two(drawn: Path, tmp_path: Path) -> Path:
+    """A copy of it to work in."""
+    return copied(drawn.parent, tmp_path) / "run"
 
 
 def test_what_auto_finds_is_told_once_recorded_and_what_single_commands_find(dbc: Dbc, seen_by_two: Path) -> None:

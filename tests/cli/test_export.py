@@ -20,14 +20,7 @@ from stages.nn.backbones.register import build_backbone
 from stages.nn.backbones.weights import load_weights, weights_file
 from stages.nn.initial_model import open_model
 from stages.runs.run_directory import RunDirectory
-from tests.cli.conftest import Dbc, merged_crops
-
-LEVELS = (0, 4, 90, 94, 200)
-
-
-@pytest.fixture
-def crops(dbc: Dbc, tmp_path: Path) -> Path:
-    return merged_crops(dbc, tmp_path, size=(16, 32), levels=LEVELS, merge_percent="0.4")
+from tests.cli.conftest import LEVELS, Dbc
 
 
 def test_clusters_as_csv_json_and_folders_are_those_of_the_artifact(dbc: Dbc, crops: Path, tmp_path: Path) -> None:

@@ -7,23 +7,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dbc_cli.pointer import remember_run
 from schemas.parameters import MergeParameters
 from stages.errors import UsageError
 from stages.loop.last_clusters import asked_merge
 from stages.merge import initial_labels
 from stages.runs.lineage import parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
-from tests.cli.conftest import Dbc
+from tests.cli.conftest import Dbc, copied, made
 from tests.reference.published import merge_stage
 
 ONLY_MERGES = ["--epochs", "0", "--merge-percent", "0.25", "--stages", "2"]
 PLAIN = ["--whiten", "0", "--camera", "ignored", "--metric", "sqeuclidean", "--intra-normalizer", "n"]
 
 
+@pytest.fixture(scope="module")
+def merged_once(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two stages of merges and one that ends it. Not to be changed."""
+    folder = copied(begun.parent, tmp_path_factory.mktemp("merged"))
+    return made(folder, ["run", *ONLY_MERGES])
+
+
 @pytest.fixture
-def merged(dbc: Dbc, run: Path) -> Path:
-    """A run of two stages of merges and one that ends it."""
-    assert dbc("run", *ONLY_MERGES, "--run", run).status == 0
+def merged(dbc: Dbc, merged_once: Path, tmp_path: Path) -> Path:
+    """A copy of it to work in, which commands remember."""
+    run = copied(merged_once.parent, tmp_path) / "run"
+    remember_run(run)
     return run
 
 

@@ -10,7 +10,7 @@ from tests.cli.conftest import NETWORK, Dbc, merged_crops
 
 
 def test_a_stage_of_one_cluster_is_drawn_without_its_silhouette(dbc: Dbc, tmp_path: Path) -> None:
-    flat = merged_crops(dbc, tmp_path, size=(16, 32), levels=range(0, 240, 20), merge_percent="0.92")
+    flat = merged_crops(tmp_path, size=(16, 32), levels=range(0, 240, 20), merge_percent="0.92")
     assert dbc("eval", "--run", flat).status == 0
     measured = dbc("eval", "--labels-are-clusters", "--run", flat)
     assert "--labels-are-clusters has no effect: no merge of this stage was told --labels" in measured.err

@@ -11,14 +11,7 @@ from PIL import Image
 from dbc_cli.commands.query import _show
 from stages.runs.run_directory import RunDirectory
 from stages.search.query import Found, Match
-from tests.cli.conftest import Dbc, merged_crops
-
-LEVELS = (0, 4, 90, 94, 200)
-
-
-@pytest.fixture
-def crops(dbc: Dbc, tmp_path: Path) -> Path:
-    return merged_crops(dbc, tmp_path, size=(16, 32), levels=LEVELS, merge_percent="0.4")
+from tests.cli.conftest import Dbc
 
 
 def test_the_same_picture_is_left_out_and_clusters_are_those_of_the_artifact(

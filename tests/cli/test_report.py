@@ -15,13 +15,19 @@ from dbc_cli.commands.report import save_picture
 from dbc_cli.console import text_of
 from stages.errors import UsageError
 from stages.runs.run_directory import RunDirectory
-from tests.cli.conftest import NETWORK, Dbc, merged_crops
+from tests.cli.conftest import NETWORK, Dbc, copied, made, merged_crops
+
+
+@pytest.fixture(scope="module")
+def merged_once(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copied(begun.parent, tmp_path_factory.mktemp("merged"))
+    made(folder, ["merge", "--merge-percent", "0.4"])
+    return folder
 
 
 @pytest.fixture
-def merged(dbc: Dbc, run: Path) -> Path:
-    assert dbc("merge", "--merge-percent", "0.4", "--run", run).status == 0
-    return run
+def merged(merged_once: Path, tmp_path: Path) -> Path:
+    return copied(merged_once, tmp_path) / "run"
 
 
 def test_tables_and_json_say_the_same_and_the_picture_opens(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
@@ -98,9 +104,9 @@ def test_a_picture_that_is_there_is_replaced_only_if_asked(dbc: Dbc, merged: Pat
         assert image.format == "PNG"
 
 
-def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, run: Path, merged: Path) -> None:
-    assert "no clusters at stage 0" in dbc("report", "--run", run, "--stage", "0").line
-    assert "no clusters at stage init" in dbc("report", "--run", run, "--stage", "init").line
+def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, merged: Path) -> None:
+    assert "no clusters at stage 0" in dbc("report", "--run", merged, "--stage", "0").line
+    assert "no clusters at stage init" in dbc("report", "--run", merged, "--stage", "init").line
     assert "--top must be at least 1, got 0" in dbc("report", "--run", merged, "--top", "0").line
     (merged / "taken").write_text("")
     refused = dbc("report", "--run", merged, "--draw", "largest", "--out", merged / "taken" / "a.png")
@@ -113,16 +119,14 @@ def test_where_no_cluster_is_wrong_the_largest_are_drawn(dbc: Dbc, tmp_path: Pat
         (tmp_path / "named" / name).mkdir(parents=True)
         for place in (0, 1):
             Image.new("RGB", (32, 32), (level, place, 99)).save(tmp_path / "named" / name / f"{place}.png")
-    made = tmp_path / "r"
+    own = tmp_path / "r"
     assert (
-        dbc(
-            "ingest", tmp_path / "named", "--folder-identities", "--height", "32", "--width", "32", "--run", made
-        ).status
+        dbc("ingest", tmp_path / "named", "--folder-identities", "--height", "32", "--width", "32", "--run", own).status
         == 0
     )
-    assert dbc("extract", *NETWORK, "--run", made).status == 0
-    assert dbc("merge", "--merge-percent", "0.5", "--whiten", "0", "--camera", "ignored", "--run", made).status == 0
-    drawn = dbc("report", "--out", "a.png", "--run", made)
+    assert dbc("extract", *NETWORK, "--run", own).status == 0
+    assert dbc("merge", "--merge-percent", "0.5", "--whiten", "0", "--camera", "ignored", "--run", own).status == 0
+    drawn = dbc("report", "--out", "a.png", "--run", own)
     assert drawn.status == 0, drawn.err
     assert "there are no clusters with other identities in them at stage 1, so the largest are drawn" in drawn.err
 
@@ -139,7 +143,7 @@ def test_reranking_makes_a_version_of_its_own_and_the_default_keeps_its_id(dbc: 
 def test_a_picture_that_wants_identities_is_refused_with_that_reason_where_there_are_none(
     dbc: Dbc, tmp_path: Path
 ) -> None:
-    unnamed = merged_crops(dbc, tmp_path, size=(32, 32), levels=range(0, 240, 60), merge_percent="0.25")
+    unnamed = merged_crops(tmp_path, size=(32, 32), levels=range(0, 240, 60), merge_percent="0.25")
     refused = dbc("report", "--draw", "worst", "--out", tmp_path / "a.png", "--run", unnamed)
     assert refused.status == 1
     assert "whose samples have no identities; draw others" in refused.line

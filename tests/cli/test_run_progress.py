@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from dbc_cli.commands.run import _last_lines
@@ -17,7 +18,7 @@ from stages.loop.choice.verdict import Verdict
 from stages.loop.forecast import Forecast
 from stages.loop.plan import Work
 from stages.runs.source_names import sample_is, samples_are
-from tests.cli.conftest import NETWORK, Dbc, merged_crops
+from tests.cli.conftest import NETWORK, Dbc
 from tests.stages.features.held import Held
 
 UNKNOWN = dict.fromkeys(("n_identities", "loss", "accuracy", "rank1", "rank5", "rank10", "mAP", "ari", "nmi"))
@@ -72,9 +73,8 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_the_last_lines_say_what_was_found_and_what_is_next(dbc: Dbc, tmp_path: Path) -> None:
-    run = merged_crops(dbc, tmp_path, size=(16, 32), levels=(0, 4, 90, 94, 200), merge_percent="0.4")
-    plan = ["run", "--merge-percent", "0.4", "--epochs", "0", "--run", run]
+def test_the_last_lines_say_what_was_found_and_what_is_next(dbc: Dbc, crops: Path) -> None:
+    plan = ["run", "--merge-percent", "0.4", "--epochs", "0", "--run", crops]
     first = dbc(*plan, "--dry-run")
     assert first.out == "a real run would go on with: metrics of stage init\n"
     ran = dbc(*plan)
@@ -101,12 +101,16 @@ def test_clusters_of_one_track_are_called_so() -> None:
 
 
 def test_a_dry_run_of_a_new_run_needs_no_network(dbc: Dbc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = merged_crops(dbc, tmp_path, size=(16, 32), levels=(0, 90), merge_percent="0.5")
+    (tmp_path / "two").mkdir()
+    for level in (0, 90):
+        Image.new("RGB", (16, 32), (level, 90, 240 - level)).save(tmp_path / "two" / f"{level}.png")
     fresh = tmp_path / "fresh"
-    assert dbc("ingest", tmp_path / "crops", "--height", "32", "--width", "16", "--run", fresh).status == 0
+    assert (
+        dbc("ingest", tmp_path / "two", "--format", "folder", "--height", "32", "--width", "16", "--run", fresh).status
+        == 0
+    )
     monkeypatch.setitem(__import__("sys").modules, "stages.loop.run_stages", None)
     assert dbc("run", "--dry-run", *NETWORK, "--merge-percent", "0.5", "--run", fresh).out == (
         "a real run would go on with: model of stage init\n"
     )
     assert dbc("run", "--dry-run", "--merge-percent", "0.1", "--run", fresh).status == 2
-    assert run.is_dir()
