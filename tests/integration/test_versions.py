@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import rmtree
+from shutil import copytree, rmtree
 from typing import Any
 
 import pytest
@@ -45,6 +45,23 @@ def ingested(root: Path, *, seed: int = 0, new_dataset: bool = False) -> RunDire
     return run
 
 
+Looped = tuple[RunDirectory, list[StageRow]]
+
+
+@pytest.fixture(scope="module")
+def looped_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[StageRow]]:
+    """A run that was brought through stage 1, and its rows. Not to be changed."""
+    root = tmp_path_factory.mktemp("looped")
+    return root, rows(ingested(root))
+
+
+@pytest.fixture
+def looped(looped_once: tuple[Path, list[StageRow]], tmp_path: Path) -> Looped:
+    """A copy of it to work in."""
+    root, found = looped_once
+    return RunDirectory(Path(copytree(root, tmp_path, dirs_exist_ok=True))), found
+
+
 def rows(run: RunDirectory, *, lambda_: float = 0.1, epochs: int = 1, **plan: object) -> list[StageRow]:
     found: list[StageRow] = []
     run_stages(
@@ -62,11 +79,10 @@ def rows(run: RunDirectory, *, lambda_: float = 0.1, epochs: int = 1, **plan: ob
     return found
 
 
-def test_a_run_with_earlier_parameters_gives_the_earlier_rows(tmp_path: Path) -> None:
-    run = ingested(tmp_path)
-    first = rows(run, lambda_=0.0)
+def test_a_run_with_earlier_parameters_gives_the_earlier_rows(looped: Looped) -> None:
+    run, first = looped
     other = rows(run, lambda_=9.0)
-    again = rows(run, lambda_=0.0)
+    again = rows(run)
     assert [row.metrics.id for row in again] == [row.metrics.id for row in first]
     assert [row.model.id for row in again] == [row.model.id for row in first]
     assert first[-1].metrics.id != other[-1].metrics.id
@@ -93,9 +109,9 @@ def test_a_stage_without_epochs_hands_on_weights_and_features(tmp_path: Path) ->
         assert all(not artifact.damaged() for artifact in artifacts)
 
 
-def test_epochs_are_for_every_stage_unless_stage_0_has_its_own(tmp_path: Path) -> None:
-    run = ingested(tmp_path)
-    assert [row.model.summary.epochs for row in rows(run, epochs=1)] == [None, 1, 1]
+def test_epochs_are_for_every_stage_unless_stage_0_has_its_own(looped: Looped) -> None:
+    run, first = looped
+    assert [row.model.summary.epochs for row in first] == [None, 1, 1]
     assert [row.model.summary.epochs for row in rows(run, epochs=1, stage0_epochs=2)] == [None, 2, 1]
 
 
@@ -106,9 +122,8 @@ def test_stages_that_merge_more_than_there_is_are_refused_before_anything_is_mad
     assert run.stages("model") == []
 
 
-def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path: Path) -> None:
-    run = ingested(tmp_path)
-    rows(run, lambda_=0.0)
+def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(looped: Looped) -> None:
+    run, _ = looped
     merge(run, stage=1, parameters=MergeParameters(merge_percent=0.25, lambda_=9.0), context=Context(device="cpu"))
     outcome = evaluate(run, stage=1, parameters=EvaluateParameters())
     assert outcome.artifact is not None
@@ -144,9 +159,8 @@ def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path:
     assert of_other_clusters(run, shown) == []
 
 
-def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) -> None:
-    run = ingested(tmp_path)
-    rows(run)
+def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path, looped: Looped) -> None:
+    run, _ = looped
     other = ingested(tmp_path, seed=9, new_dataset=True)
     stage_two = MergeParameters(merge_percent=0.25, start="previous")
     dataset = other.require("dataset")
@@ -162,8 +176,8 @@ def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) 
         evaluate(mixed, stage=1, parameters=EvaluateParameters())
 
 
-def test_two_lines_of_stages_stay_apart_and_follow_the_dataset(tmp_path: Path) -> None:
-    run = ingested(tmp_path)
+def test_two_lines_of_stages_stay_apart_and_follow_the_dataset(tmp_path: Path, looped: Looped) -> None:
+    run, _ = looped
     first = rows(run, stages=2)
     chosen, old = measured_stages(run), history(run)
     ingested(tmp_path, seed=9, new_dataset=True)
@@ -184,9 +198,8 @@ def test_two_lines_of_stages_stay_apart_and_follow_the_dataset(tmp_path: Path) -
     assert len(list_run(run)) == len(list_run(back)) == 2 + (1 + 3 + 2) + (4 + 3) + (2 + 1) + (4 + 3)
 
 
-def test_another_dataset_in_a_run_that_has_stages_is_refused_unless_asked_for(tmp_path: Path) -> None:
-    run = ingested(tmp_path)
-    first = rows(run)
+def test_another_dataset_in_a_run_that_has_stages_is_refused_unless_asked_for(tmp_path: Path, looped: Looped) -> None:
+    run, first = looped
     with pytest.raises(UsageError, match="has stages made from dataset v1, and this is another dataset"):
         ingested(tmp_path, seed=9)
     assert run.versions("dataset") == [1]
