@@ -14,36 +14,28 @@ from stages.constraints.answers_file import COLUMNS
 from tests.cli.conftest import Dbc, made
 
 SMALL = ["--merge-percent", "0.3", "--stages", "1", "--merge-only"]
-ABLATE, SWEEP = ["ablate", *SMALL, "--variants", "dbc"], ["sweep", *SMALL, "--lambda", "0,1"]
-WRITES = (
-    ([*ABLATE, "--csv", "t.csv"], "t.csv"),
-    ([*ABLATE, "--markdown", "t.md"], "t.md"),
-    ([*ABLATE, "--latex", "t.tex"], "t.tex"),
-    ([*ABLATE, "--out", "drawn"], "drawn/ablation.svg"),
-    ([*SWEEP, "--csv", "t.csv"], "t.csv"),
-    ([*SWEEP, "--markdown", "t.md"], "t.md"),
-    ([*SWEEP, "--latex", "t.tex"], "t.tex"),
-    ([*SWEEP, "--out", "drawn"], "drawn/sweep-lambda-by-lambda.png"),
-    (["plot", "--out", "drawn"], "drawn/run.png"),
-    (["baseline", "dal", "--csv", "t.csv"], "t.csv"),
-    (["baseline", "dal", "--markdown", "t.md"], "t.md"),
-    (["baseline", "dal", "--latex", "t.tex"], "t.tex"),
-    (["baseline", "dal", "--out", "drawn"], "drawn/baseline-dal.svg"),
-    (["count", "--out", "pairs.csv"], "pairs.csv"),
-    (["query", "picture.png", "--sheet", "s.png"], "s.png"),
-    (["report", "--out", "c.png", "--draw", "largest"], "c.png"),
-    (["report", "--out", "p.html", "--map", "none"], "p.html"),
-    (["report", "--html", "p.html", "--map", "none"], "p.html"),
-    (["review", "--static", "p.html"], "p.html"),
-    (["review", "--join", "answers.csv", "answers.csv", "--out", "j.csv"], "j.csv"),
-    (["export", "features", "--distances", "d.npz"], "d.npz"),
-    (["export", "clusters", "--out", "c.csv"], "c.csv"),
-    (["export", "features", "--out", "f.npz"], "f.npz"),
-    (["export", "features", "--projector", "map"], "map/sprite.png"),
-    (["export", "model", "--out", "m.safetensors"], "m.safetensors"),
-    (["export", "model", "--out", "m.safetensors"], "m.md"),
+TABLES = {"csv": ("t.csv", "t.csv"), "markdown": ("t.md", "t.md"), "latex": ("t.tex", "t.tex")}
+WRITES: tuple[tuple[list[str], dict[str, tuple[str, str]]], ...] = (
+    (["ablate", *SMALL, "--variants", "dbc"], TABLES | {"out": ("drawn", "drawn/ablation.svg")}),
+    (["sweep", *SMALL, "--lambda", "0,1"], TABLES | {"out": ("drawn", "drawn/sweep-lambda-by-lambda.png")}),
+    (["plot"], {"out": ("drawn", "drawn/run.png")}),
+    (["baseline", "dal"], TABLES | {"out": ("drawn", "drawn/baseline-dal.svg")}),
+    (["count"], {"out": ("pairs.csv", "pairs.csv")}),
+    (["query", "picture.png"], {"sheet": ("s.png", "s.png")}),
+    (["report", "--draw", "largest"], {"out": ("c.png", "c.png")}),
+    (["report", "--map", "none"], {"out": ("p.html", "p.html")}),
+    (["report", "--map", "none"], {"html": ("p.html", "p.html")}),
+    (["review"], {"static": ("p.html", "p.html")}),
+    (["review", "--join", "answers.csv", "answers.csv"], {"out": ("j.csv", "j.csv")}),
+    (["export", "clusters"], {"out": ("c.csv", "c.csv")}),
+    (
+        ["export", "features"],
+        {"distances": ("d.npz", "d.npz"), "out": ("f.npz", "f.npz"), "projector": ("map", "map/sprite.png")},
+    ),
+    (["export", "model"], {"out": ("m.safetensors", "m.safetensors")}),
+    (["export", "model"], {"out": ("m.safetensors", "m.md")}),
 )
-"""Commands with a flag that names what to write, and a file that they write."""
+"""Commands with their flags that name what to write: what each is given, and a file that it writes."""
 READ_FILES = {"picture.png", "answers.csv"}
 READ = {"ids", "root", "join", "answers", "attributes", "source", "deployments"}
 """Flags with a path that is read, or that answers are added to."""
@@ -63,26 +55,38 @@ def finished(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_flag_that_names_what_to_write_is_tried() -> None:
-    tried = TRIED_APART | {
-        (command[0], word.removeprefix("--")) for command, _ in WRITES for word in command if word.startswith("--")
-    }
+    tried = TRIED_APART | {(command[0], flag) for command, flags in WRITES for flag in flags}
     for name, command in all_commands().items():
         paths = {flag.key for flag in command.flags if Path in (flag.kind, *get_args(flag.kind))} - READ - REFUSES_ANY
         assert paths <= {flag for tried_command, flag in tried if tried_command == name}, name
 
 
-@pytest.mark.parametrize(("command", "file"), WRITES, ids=[f"{command[0]}-{file}" for command, file in WRITES])
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    WRITES,
+    ids=["-".join([command[0], *(file for _, file in flags.values())]) for command, flags in WRITES],
+)
 def test_a_file_that_is_there_is_replaced_only_if_asked(
-    dbc: Dbc, finished: Path, command: list[str], file: str
+    dbc: Dbc, finished: Path, command: list[str], flags: dict[str, tuple[str, str]]
 ) -> None:
-    mine = Path(file)
-    mine.parent.mkdir(exist_ok=True)
-    mine.write_text("mine")
     command = [str(finished.parent / word) if word in READ_FILES else word for word in command]
-    refused = dbc(*command, "--run", finished)
-    assert (refused.status, refused.out) == (2, "")
-    assert refused.line.endswith(f"must be a new file, got {file}, which is there; give another, or --overwrite")
-    assert [path.read_text() for path in Path().rglob("*") if path.is_file()] == ["mine"]
-    asked = dbc(*command, "--run", finished, "--overwrite")
+    for flag, (given, file) in flags.items():
+        mine = there(file)
+        refused = dbc(*command, f"--{flag}", given, "--run", finished)
+        assert (refused.status, refused.out) == (2, "")
+        assert refused.line.endswith(f"must be a new file, got {file}, which is there; give another, or --overwrite")
+        assert [path.read_text() for path in Path().rglob("*") if path.is_file()] == ["mine"]
+        mine.unlink()
+    files = [there(file) for _, file in flags.values()]
+    words = [word for flag, (given, _) in flags.items() for word in (f"--{flag}", given)]
+    asked = dbc(*command, *words, "--run", finished, "--overwrite")
     assert asked.status == 0, asked.err
-    assert mine.read_bytes() != b"mine"
+    assert all(file.read_bytes() != b"mine" for file in files)
+
+
+def there(file: str) -> Path:
+    """The user's own `file`."""
+    path = Path(file)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    return path
