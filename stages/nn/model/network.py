@@ -104,5 +104,6 @@ def load_model_arrays(model: ReidModel, arrays: Mapping[str, NDArray[Any]]) -> N
             f"(first {differing[0]!r}); use the backbone and embedding size it was trained with"
         )
     load_tensors(
-        model, {key: torch.from_numpy(np.require(arrays[name], requirements="CW")) for name, key in expected.items()}
+        model,
+        {key: torch.from_numpy(np.require(arrays[name], requirements=["C", "W"])) for name, key in expected.items()},
     )
