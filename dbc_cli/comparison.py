@@ -14,7 +14,7 @@ from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
 from dbc_cli.idle import settings_of, tell_of_idle, tell_of_unused
-from schemas.stage_names import json_stage
+from schemas.stage_names import json_stage, with_json_stages
 from stages.errors import UsageError
 from stages.escapes import visible_line
 from stages.output_files import all_or_nothing, require_new, write_text
@@ -267,7 +267,7 @@ def show_comparison(
     given: Given, results: Sequence[CellResult], pictures: Sequence[Path], *, methods: bool = False
 ) -> None:
     """Print the table of the results, and write it as CSV, Markdown and LaTeX if these flags are given."""
-    from stages.compare.outcomes import before_and_after_merges, last_lines, line_fields, lines, lopsided, named_stage
+    from stages.compare.outcomes import before_and_after_merges, last_lines, line_fields, lines, lopsided
     from stages.compare.text import comma_separated, latex, markdown
 
     for told in (*lopsided(results), *([] if methods else before_and_after_merges(results))):
@@ -283,7 +283,7 @@ def show_comparison(
                 "run": (given.run / result.name).as_posix(),
                 "setting": dict(result.setting),
                 "chosen": json_stage(result.chosen),
-                "stages": [named_stage(metrics) for metrics in result.stages],
+                "stages": [with_json_stages(metrics) for metrics in result.stages],
             }
             for result in results
         ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.console import show
 from dbc_cli.problems import lines_in_flags
-from schemas.stage_names import json_stage, stage_label
+from schemas.stage_names import stage_label, with_json_stages
 
 SHOWN_DIGITS = 12
 """Of an id or a digest in a table; JSON has all of them."""
@@ -45,7 +45,7 @@ def outcome_fields(outcome: Made) -> dict[str, Any]:
             del fields["n_copied"]
     elif outcome.kind != "dataset":
         fields["stage"] = outcome.stage
-    fields |= {name: json_stage(fields[name]) for name in ("stage", "features_stage") if name in fields}
+    fields = with_json_stages(fields)
     fields["status"] = _status(outcome)
     if outcome.artifact is not None:
         manifest = outcome.artifact.manifest

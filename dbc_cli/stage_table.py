@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from dbc_cli.console import borderless_table, number_text
-from schemas.stage_names import stage_label
+from schemas.stage_names import json_stage
 
 if TYPE_CHECKING:
     from stages.loop.run_stages import StageRow
@@ -35,7 +35,7 @@ def row_fields(row: StageRow) -> dict[str, Any]:
     is_own = model.stage == row.stage
     sizes = {int(size): n for size, n in figures.cluster_sizes.items()}
     return {
-        "stage": stage_label(row.stage),
+        "stage": json_stage(row.stage),
         "n_clusters": figures.n_clusters,
         "n_singletons": sizes.get(1, 0),
         "largest_cluster": max(sizes, default=0),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 INIT_STAGE = -1
 """The stage of the initial weights, written `init`."""
 
@@ -14,6 +17,11 @@ def stage_label(stage: int) -> str:
 def json_stage(stage: int | None) -> int | str | None:
     """A stage as JSON has it: its number, or `init`."""
     return stage_label(INIT_STAGE) if stage == INIT_STAGE else stage
+
+
+def with_json_stages(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`fields` with the stages among them, `stage` and `features_stage`, as JSON has them."""
+    return {**fields, **{name: json_stage(fields[name]) for name in ("stage", "features_stage") if name in fields}}
 
 
 def stage_directory(stage: int) -> str:

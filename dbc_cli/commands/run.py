@@ -310,10 +310,10 @@ def show_rows(
 
 def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict, sample: str) -> list[str]:
     """In plain words: what was found, how far to trust it, and what to do next."""
-    merged = [row for row in rows if row["stage"] not in ("init", "0")]
+    merged = [row for row in rows if row["stage"] not in ("init", 0)]
     if not merged:
         return []
-    row = next((row for row in merged if row["stage"] == str(verdict.shown)), merged[-1])
+    row = next((row for row in merged if row["stage"] == verdict.shown), merged[-1])
     return [
         f"Found at stage {row['stage']}: {so_many(row['n_clusters'], 'cluster')}, {row['n_singletons']} of them of one "
         f"{sample}, the largest of {row['largest_cluster']}.",

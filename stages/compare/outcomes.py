@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from schemas.stage_names import INIT_STAGE, json_stage, stage_label
+from schemas.stage_names import INIT_STAGE, stage_label, with_json_stages
 from stages.compare.cells import CellResult, Metrics
 from stages.compare.grid import setting_text
 from stages.wording import so_many
@@ -144,12 +144,7 @@ def line_fields(line: Line) -> dict[str, Any]:
         is_count = name in COUNTS and spread.mean is not None and spread.mean.is_integer()
         fields[name] = int(spread.mean) if is_count and spread.mean is not None else spread.mean
         fields[f"{name}_std"] = spread.deviation
-    return named_stage(fields)
-
-
-def named_stage(metrics: Metrics) -> Metrics:
-    """`metrics` with the initial stage by its name, as JSON and tables have it."""
-    return {**metrics, "stage": json_stage(metrics["stage"])}
+    return with_json_stages(fields)
 
 
 def lopsided(results: Sequence[CellResult]) -> list[str]:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from schemas.stage_names import stage_label
+from schemas.stage_names import json_stage, with_json_stages
 from stages.runs.store import Artifact
 
 EVENTS = "events.jsonl"
@@ -31,10 +31,10 @@ def record_event(root: Path, artifact: Artifact, stage: int | None) -> None:
         "time": manifest.created,
         "artifact": artifact.path.relative_to(root).as_posix(),
         "kind": manifest.kind,
-        "stage": None if stage is None else stage_label(stage),
+        "stage": json_stage(stage),
         "id": manifest.id,
         "seconds": manifest.wall_seconds,
-        "summary": summary,
+        "summary": with_json_stages(summary),
     }
     _append(root / EVENTS, json.dumps(event, ensure_ascii=True, allow_nan=False).encode())
     if stage is not None and manifest.kind in FOLLOWED and find_spec("tensorboard") is not None:

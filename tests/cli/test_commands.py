@@ -153,7 +153,7 @@ def test_dbc_run_gives_the_ids_of_the_shell_loop_and_goes_on_where_it_stopped(db
     first = dbc("run", *run_flags, "--stages", "0", "--n-clusters", "schedule", "--json")
     assert first.status == 0, first.err
     rows = dbc("run", *run_flags, "--stages", "1", "--json").json["stages"]
-    assert [row["stage"] for row in rows] == ["init", "0", "1", "2"]
+    assert [row["stage"] for row in rows] == ["init", 0, 1, 2]
     assert [row["made"] for row in rows[:2]] == [[], []]
     assert rows[2]["made"] == ["clusters", "model", "features", "metrics"]
     assert rows[3]["made"] == ["clusters", "metrics"]

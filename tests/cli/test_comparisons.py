@@ -344,11 +344,11 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     arguments = ["run", *NETWORK, "--merge-percent", "0.1", "--epochs", "1", "--run", run, "--json"]
     result = dbc(*arguments, "--stop", "auto", "--patience", "2")
     assert result.status == 0, result.err
-    assert [row["stage"] for row in result.json["stages"]] == ["init", "0", "1", "2", "3"]
+    assert [row["stage"] for row in result.json["stages"]] == ["init", 0, 1, 2, 3]
     assert result.json["chosen"] == 1
     assert result.json["reason"] == "stage 1, 10 clusters, has the best separation, 1.000"
     untrained = [*arguments, "--epochs", "0", "--stop", "auto", "--patience", "2"]
-    assert [row["stage"] for row in dbc(*untrained).json["stages"]] == ["init", "0", "1", "2", "3"]
+    assert [row["stage"] for row in dbc(*untrained).json["stages"]] == ["init", 0, 1, 2, 3]
     ended = dbc(*arguments[:-1], "--stop", "auto", "--stages", "1").out
     assert "chosen without identities: stage 1, 10 clusters, has the best separation, 1.000; it is the last" in ended
     unmeasured = [*arguments[:-1], "--stop", "auto", "--stages", "0"]

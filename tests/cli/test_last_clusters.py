@@ -38,7 +38,7 @@ def merged(dbc: Dbc, merged_once: Path, tmp_path: Path) -> Path:
 
 def test_a_run_ends_with_the_fewest_clusters_that_its_features_ask_for(dbc: Dbc, merged: Path) -> None:
     again = dbc("run", *ONLY_MERGES, "--json").json
-    assert [row["stage"] for row in again["stages"]] == ["init", "0", "1", "2", "3"]
+    assert [row["stage"] for row in again["stages"]] == ["init", 0, 1, 2, 3]
     assert all(row["made"] == [] for row in again["stages"])
     assert again["stages"][-1]["loss"] is None
     fewest = again["stages"][-1]["n_clusters"]
@@ -94,12 +94,12 @@ def test_a_number_ends_the_run_with_so_many_clusters_whatever_the_schedule_leave
 
 def test_schedule_ends_the_run_with_its_last_stage_and_so_do_other_recipes(dbc: Dbc, run: Path) -> None:
     asked = dbc("run", *ONLY_MERGES, "--n-clusters", "schedule", "--run", run, "--json").json
-    assert [row["stage"] for row in asked["stages"]] == ["init", "0", "1", "2"]
+    assert [row["stage"] for row in asked["stages"]] == ["init", 0, 1, 2]
     assert dbc("merge", "--n-clusters", "3").status == 0
     told = "stage 3 ended this run before, and is still what export, report and others take; stage 2, the last of now"
     assert told in dbc("run", *ONLY_MERGES, "--n-clusters", "schedule").err
     published = dbc("run", *ONLY_MERGES, "--recipe", "auto", "--json").json
-    assert [row["stage"] for row in published["stages"]] == ["init", "0", "1", "2"]
+    assert [row["stage"] for row in published["stages"]] == ["init", 0, 1, 2]
     # a note on clusters that cannot be read costs no result
     (run / "stage-03" / "clusters" / "v1.zarr" / "zarr.json").write_text("broken")
     assert "Found at stage 2" in dbc("run", *ONLY_MERGES, "--n-clusters", "schedule").out
@@ -142,10 +142,10 @@ def test_nothing_waits_to_be_trained_on_the_clusters_that_end_a_run(dbc: Dbc, me
 
 def test_longer_runs_move_the_last_merge_behind_them(dbc: Dbc, merged: Path) -> None:
     longer = dbc("run", *ONLY_MERGES[:4], "--stages", "3", "--json").json
-    assert [row["stage"] for row in longer["stages"]] == ["init", "0", "1", "2", "3", "4"]
+    assert [row["stage"] for row in longer["stages"]] == ["init", 0, 1, 2, 3, 4]
     assert not clusters_manifest(RunDirectory(merged).require("clusters", 3)).parameters.ends_run
     shorter = dbc("run", *ONLY_MERGES, "--json").json
-    assert [row["stage"] for row in shorter["stages"]] == ["init", "0", "1", "2", "4"]
+    assert [row["stage"] for row in shorter["stages"]] == ["init", 0, 1, 2, 4]
 
 
 def test_a_dry_run_says_that_the_last_merge_is_missing(dbc: Dbc, run: Path) -> None:
@@ -197,7 +197,7 @@ def test_merges_that_go_on_end_with_the_clusters_of_the_stage_whose_features_are
     going_on = ["--epochs", "0", "--recipe", "paper", "--merge-percent", "0.15"]
     assert dbc("run", *going_on, "--stages", "5", "--run", run).status == 0
     shorter = dbc("run", *going_on, "--stages", "2", "--n-clusters", "5", "--json").json
-    assert (shorter["stages"][-1]["stage"], shorter["stages"][-1]["n_clusters"]) == ("6", 5)
+    assert (shorter["stages"][-1]["stage"], shorter["stages"][-1]["n_clusters"]) == (6, 5)
     ended = clusters_manifest(RunDirectory(run).require("clusters", 6))
     before = parent_of(RunDirectory(run).require("clusters", 6), "clusters")
     assert before is not None

@@ -134,7 +134,7 @@ def test_the_paper_s_video_recipe_trains_on_random_frames_and_freezes_the_first_
     plan = ["--recipe", "paper", "--stages", "1", "--stage0-epochs", "1", "--merge-percent", "0.2", "--frames", "2"]
     result = dbc("run", "--run", run, *network, *plan, "--batch-size", "4", "--json")
     assert result.status == 0, result.err
-    assert [row["stage"] for row in result.json["stages"]] == ["init", "0", "1"]
+    assert [row["stage"] for row in result.json["stages"]] == ["init", 0, 1]
     first, last = (RunDirectory(run).require("model", stage) for stage in (-1, 1))
     parameters = model_manifest(last).parameters
     assert (parameters.epochs, parameters.frames, parameters.freeze_through) == (5, 2, "layer2")

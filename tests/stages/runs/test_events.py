@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from test_run_directory import features
 
+from schemas.stage_names import INIT_STAGE
 from stages.reporting import Keeping, Silent
 from stages.runs.context import Context
 from stages.runs.events import EVENTS, scalars
@@ -26,11 +27,11 @@ def whole_lines(root: Path) -> list[Any]:
 
 def test_every_new_artifact_has_a_line_and_one_that_is_there_has_no_second(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    made = [features(run, 0, 0.0), features(run, 3, 1.0), features(run, 0, 0.0)]
+    made = [features(run, INIT_STAGE, 0.0), features(run, 3, 1.0), features(run, INIT_STAGE, 0.0)]
     told = [json.loads(line) for line in (tmp_path / EVENTS).read_text().splitlines()]
-    assert [event["artifact"] for event in told] == ["stage-00/features/v1.zarr", "stage-03/features/v1.zarr"]
+    assert [event["artifact"] for event in told] == ["stage-init/features/v1.zarr", "stage-03/features/v1.zarr"]
     assert [event["id"] for event in told] == [made[0].manifest.id, made[1].manifest.id]
-    assert [event["stage"] for event in told] == ["0", "3"]
+    assert [(event["stage"], event["summary"]["stage"]) for event in told] == [("init", "init"), (3, 3)]
     assert told[0]["summary"]["n_samples"] == 3
 
 
