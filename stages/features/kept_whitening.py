@@ -1,7 +1,7 @@
 """The whitening of a features artifact: fitted once and kept beside it, for every merge, training and evaluation.
 
-The newest ones also stay in memory, because stages that are not trained hand the same features on. What a GPU fitted is not
-kept: to fit it again takes it no longer than to read it.
+Stages that are not trained hand the same features on: what was kept beside those of one is read for those of another. The
+newest whitenings also stay in memory. What a GPU fitted is not kept: to fit it again takes it no longer than to read it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stages.features.whitening import Whitening, fit_whitening
 from stages.runs.store import Artifact
 from stages.runs.store.checkpoint import keep, read_checkpoint
 from stages.runs.store.digests import json_digest
-from stages.runs.unreferenced import WHITENING, remove_whitenings
+from stages.runs.unreferenced import WHITENING, features_folders, remove_whitenings
 from stages.typing import Float32Array
 
 _VERSION = 1
@@ -73,15 +73,16 @@ def _read_or_fitted(features: Artifact, train_rows: Float32Array, *, ridge: floa
 def read_or_kept(
     features: Artifact, request: Mapping[str, object], compute: Callable[[], Mapping[str, NDArray[Any]]], *, holds: str
 ) -> Mapping[str, NDArray[Any]]:
-    """The arrays that were kept beside `features` for `request`, or those that `compute` gives, which are then kept.
+    """The arrays that were kept for `request` and these rows, or those that `compute` gives, which are then kept.
 
-    Hidden, under the id of the features and the request, with digests: what is damaged is computed again.
+    Hidden, beside the features, under their `content_of` and the request, with digests: what is damaged is computed again.
     """
-    key = json_digest({**request, "features": features.manifest.id})
+    key = json_digest({**request, "features": content_of(features)})
     directory = features.path.parent
-    kept = read_checkpoint(directory, key)
-    if kept is not None:
-        return kept.arrays
+    for place in (directory, *features_folders(features.path.parents[2])):
+        kept = read_checkpoint(place, key)
+        if kept is not None:
+            return kept.arrays
     arrays = compute()
     keep(directory, key, arrays, about={"holds": holds})
     return arrays

@@ -50,9 +50,14 @@ def unreferenced(run: RunDirectory) -> list[Artifact]:
     return [artifact for artifact in artifacts if artifact.path not in needed]
 
 
+def features_folders(root: Path) -> list[Path]:
+    """The folders of the run at `root` that hold features, of which there is one a stage."""
+    return sorted(root.glob("stage-*/features"))
+
+
 def kept_whitenings(root: Path) -> list[Path]:
     """The folders with whitenings beside the features of the run at `root`, which only save the time to fit them again."""
-    return [path for place in sorted(root.glob("stage-*/features")) for path in kept(place, holds=WHITENING)]
+    return [path for place in features_folders(root) for path in kept(place, holds=WHITENING)]
 
 
 def kept_calibrations(root: Path) -> list[Path]:

@@ -33,7 +33,8 @@ def taken_by_three(seed=0):
 
 
 def look_of(folder, camid, *, name="a", ridge=3.0):
-    features = SimpleNamespace(path=folder / "v1.zarr", manifest=SimpleNamespace(id=name))
+    manifest = SimpleNamespace(arrays={"pooled": SimpleNamespace(sha256=name)}, parents=())
+    features = SimpleNamespace(path=folder / "v1.zarr", manifest=manifest)
     return kept_look(features, camid, shape=(90, 8), ridge=ridge)
 
 

@@ -146,3 +146,14 @@ def test_a_fit_frees_the_whitenings_of_other_stages_and_nothing_else_that_is_kep
     remove_whitenings(tmp_path)
     assert kept_whitenings(tmp_path) == []
     assert read_checkpoint(first, "c" * 64) is not None
+
+
+def test_what_was_kept_beside_one_stage_is_read_for_another_with_the_same_rows(tmp_path, fitted):
+    first, second = (features_at(tmp_path / f"stage-{name}" / "features", name, pooled="x") for name in ("init", "01"))
+    for features in (first, second):
+        features.path.parent.mkdir(parents=True)
+    matrix = whitening_of(first, rows(), ridge=3.0).matrix
+    assert np.array_equal(whitening_of(second, rows(), ridge=3.0).matrix, matrix)
+    assert [path.parent for path in kept_whitenings(tmp_path)] == [first.path.parent]
+    whitening_of(second, rows(), ridge=1.0)
+    assert fitted == [3.0, 1.0]
