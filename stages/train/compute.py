@@ -9,7 +9,6 @@ import torch
 
 from schemas.parameters import TrainParameters
 from schemas.summaries import ModelSummary
-from stages.arrays.partition import connected, relabel
 from stages.arrays.silhouette import sample_silhouettes
 from stages.constraints.stage import read_constraints
 from stages.errors import DbcError
@@ -17,9 +16,7 @@ from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import compared_features
 from stages.features.whitening import whitened
 from stages.nn.camera_norm import CameraStatistics, by_camera, statistics_as_for
-from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
-from stages.nn.initial_agreement import WEIGHTS
 from stages.nn.initial_model import open_model
 from stages.nn.lookup_table import centroid_table, zero_table
 from stages.nn.model.network import ReidModel, model_arrays
@@ -50,8 +47,6 @@ def compute_model(
     context: Context,
 ) -> Computed:
     """Train from `parents`, or resume from `checkpoints`, and write the model."""
-    if parameters.epochs == 0:
-        return _untrained(writer, parents, parameters, device=device)
     keep_large_blocks()
     train_index, labels = _classes(parents, parameters, context)
     model = open_model(parents.model, dropout=parameters.dropout)
@@ -102,30 +97,6 @@ def compute_model(
     return Computed(summary, checkpoints.execution, notes=(*checkpoints.notes, *warnings))
 
 
-def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *, device: torch.device) -> Computed:
-    """The unchanged weights of the model before, linked rather than read, and a look-up table of zeros."""
-    before, summary = parents.model, model_manifest(parents.model).summary
-    if parents.clusters is None:
-        n_samples = int((parents.dataset.read("split") == TRAIN).sum())
-        n_clusters = int(_known_classes(parents.constraints, n_samples).max()) + 1
-    else:
-        n_clusters = clusters_manifest(parents.clusters).summary.n_clusters
-    embedding_dim, _ = before.manifest.arrays["head/linear.weight"].shape
-    writer.take(before, (name for name in before.names() if name.startswith(WEIGHTS)))
-    writer.array("memory", zero_table(n_clusters, embedding_dim))
-    for name in ("loss", "accuracy"):
-        writer.array(name, np.empty(0, dtype=np.float32))
-    handed_on = ModelSummary(
-        stage=parameters.stage,
-        backbone=summary.backbone,
-        n_parameters=summary.n_parameters,
-        n_clusters=n_clusters,
-        n_steps=0,
-        epochs=0,
-    )
-    return Computed(handed_on, torch_execution(device, amp=parameters.amp, n_processes=writer.processes.size))
-
-
 def _resumed(checkpoints: StageCheckpoints, processes: Processes, reporter: Reporter) -> Checkpoint | None:
     """The checkpoint that all processes resume from, the leader's. DbcError if a process finds another one."""
     found = checkpoints.resumable(reporter)
@@ -171,7 +142,7 @@ def _classes(parents: Parents, parameters: TrainParameters, context: Context) ->
     if parameters.supervised:
         train_index, labels = known_identities(parents.dataset, train_index)
     elif parents.clusters is None:
-        return train_index, _known_classes(parents.constraints, len(train_index))
+        return train_index, parents.known_classes(len(train_index))
     else:
         labels = parents.clusters.read("labels")
         chosen = np.ones(len(labels), dtype=bool)
@@ -211,13 +182,6 @@ def _confirmed(parents: Parents, n_samples: int) -> BoolArray:
     if parents.constraints is not None:
         is_confirmed[read_constraints(parents.constraints).same] = True
     return is_confirmed
-
-
-def _known_classes(constraints: Artifact | None, n_samples: int) -> Int64Array:
-    """A class (n_samples,) for each sample, one for all that `constraints` say are the same; in order of the first of each."""
-    if constraints is None:
-        return np.arange(n_samples)
-    return relabel(connected(n_samples, read_constraints(constraints).same))
 
 
 def known_identities(dataset: Artifact, train_index: Int64Array) -> tuple[Int64Array, Int64Array]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from schemas.choices import NO_WEIGHTS
@@ -39,6 +41,7 @@ from stages.runs.run_directory import (
 )
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import remove_checkpoints
+from stages.train.hand_on import hand_on
 from stages.train.parents import Parents
 from stages.train.recipes import resolve
 
@@ -105,31 +108,45 @@ def train(
     )
 
     directory = run.directory("model", stage)
-
-    @stage_memory("lower `batch_size`, or give `amp=True`")
-    def compute(writer: Writer) -> Computed:
-        # torch takes a second to import, and most commands find all there
-        import torch
-
-        from stages.nn.execution import torch_execution
-        from stages.train.checkpoints import StageCheckpoints
-        from stages.train.compute import compute_model
-
-        torch_device = torch.device(resolve_torch_device(device))
-        amp, n_processes = parameters.amp, writer.processes.size
-        checkpoints = StageCheckpoints(
-            directory,
-            request_key(request),
-            every=context.checkpoint_every,
-            device=torch_device,
-            execution=torch_execution(torch_device, amp=amp, compiled=context.compiled, n_processes=n_processes),
-        )
-        return compute_model(writer, parents, parameters, device=torch_device, checkpoints=checkpoints, context=context)
-
+    compute = partial(
+        _compute,
+        parents=parents,
+        parameters=parameters,
+        key=request_key(request),
+        directory=directory,
+        context=context,
+    )
     outcome = make_artifact(run, request, compute, context=context, shared=True)
     if outcome.artifact is not None and is_leader():
         remove_checkpoints(directory, [outcome.artifact.manifest.key])
     return outcome
+
+
+@stage_memory("lower `batch_size`, or give `amp=True`")
+def _compute(
+    writer: Writer, *, parents: Parents, parameters: TrainParameters, key: str, directory: Path, context: Context
+) -> Computed:
+    """The model of `parameters`, written; checkpoints of the request `key` lie in `directory`."""
+    if not parameters.epochs:
+        return hand_on(writer, parents, stage=parameters.stage)
+
+    # torch takes a second to import, and most commands find all there
+    import torch
+
+    from stages.nn.execution import torch_execution
+    from stages.train.checkpoints import StageCheckpoints
+    from stages.train.compute import compute_model
+
+    device, amp = torch.device(resolve_torch_device(context.own_device)), parameters.amp
+    n_processes = writer.processes.size
+    checkpoints = StageCheckpoints(
+        directory,
+        key,
+        every=context.checkpoint_every,
+        device=device,
+        execution=torch_execution(device, amp=amp, compiled=context.compiled, n_processes=n_processes),
+    )
+    return compute_model(writer, parents, parameters, device=device, checkpoints=checkpoints, context=context)
 
 
 def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], context: Context) -> Made:
