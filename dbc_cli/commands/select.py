@@ -81,11 +81,13 @@ def select(given: Given) -> None:
 
 
 def verdict_fields(verdict: Verdict) -> dict[str, Any]:
-    """Whether training helped, as JSON has it."""
+    """Whether training helped, and how far to trust which clusters, as JSON has it."""
     return {
         "chosen": json_stage(verdict.chosen),
         "training_helped": verdict.helped,
         "verdict": in_flags(verdict.line),
+        "clusters_stage": json_stage(verdict.shown),
+        "trust": in_flags(verdict.trust),
         "warnings": lines_in_flags(verdict.warnings),
     }
 
