@@ -50,8 +50,6 @@ def merge(given: Given) -> None:
     labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far. Pairs that --constraints calls the same join
     first, those that differ are never in one cluster.
     """
-    from stages.export.which_stage import stage_to_show
-    from stages.loop.last_clusters import asked_merge
     from stages.merge.stage import merge as run_merge
     from stages.runs.lineage import before_review
     from stages.runs.next_stage import next_merge
@@ -65,6 +63,8 @@ def merge(given: Given) -> None:
         )
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
+        from stages.export.which_stage import stage_to_show
+
         tell_of_unused(given, dict.fromkeys(("merge_percent", "n_clusters"), "merges, and --start reviewed makes none"))
         run = given.clustered_run
         # those that dbc review shows
@@ -77,6 +77,8 @@ def merge(given: Given) -> None:
     # in config.toml it is for the end of dbc run, and not for each merge of a loop
     asked = None if "n_clusters" in given.configured else asked_n_clusters(given)
     if asked is not None and asked != "schedule" and parameters.clusterer == "dbc" and parameters.start != "reviewed":
+        from stages.loop.last_clusters import asked_merge
+
         stage, last = asked_merge(run, parameters, asked, stage=stage, from_stage=from_stage, context=given.context())
         before = run.newest_up_to("clusters", stage - 1)
         # nothing reads it here, and dbc run has that of its stages in the key

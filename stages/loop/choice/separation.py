@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from schemas.choices import OF_DISPERSIONS, PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
@@ -152,6 +151,9 @@ def _of_all(n_clusters: int, n_drawn: int, n_samples: int) -> int:
     share, mean = n_drawn / n_samples, n_drawn / n_clusters
     if share == 1:
         return n_clusters
+    # it takes a quarter of a second to import, and only samples beyond the limit need it
+    from scipy.optimize import brentq
+
     size = brentq(lambda size: size * share - mean * (1 - (1 - share) ** size), 1, mean / share)
     return round(n_samples / size)
 
