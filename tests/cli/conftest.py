@@ -15,11 +15,15 @@ from PIL import Image
 
 from dbc_cli.__main__ import run_command
 from dbc_cli.pointer import POINTER
+from tests.tiny_network import provide_tiny_networks
 
 PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "32", "--width", "16"]
 LEVELS = (0, 4, 90, 94, 200)
 """Of the plain crops in `crops`."""
-NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16"]
+NETWORK = ["--backbone", "tiny", "--weights", "none", "--embedding-dim", "16"]
+"""What `dbc` and `made` know: the five million weights of a ResNet are most of the time that a small run takes."""
+RESNET = ["--backbone", "resnet10", *NETWORK[2:]]
+"""The same of a network that other processes know too."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def dbc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     """Run `dbc` with arguments, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DBC_RUN", raising=False)
+    provide_tiny_networks(monkeypatch)
 
     def call(*arguments: object) -> Ran:
         capsys.readouterr()
@@ -71,6 +76,7 @@ def made(folder: Path, *commands: list[str], name: str = "run") -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("DBC_RUN", raising=False)
+        provide_tiny_networks(patch)
         for command in commands:
             assert run_command([*command, "--run", str(run)]) == 0
     return run

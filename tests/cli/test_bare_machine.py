@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dbc_cli.commands import all_commands
 from stages.arrays.compiled import cache_folder
-from tests.cli.conftest import NETWORK, PEOPLE
+from tests.cli.conftest import PEOPLE, RESNET
 from tests.conftest import REPOSITORY
 
-RUN_SMALL = [*NETWORK, "--merge-percent", "0.3", "--stages", "1", "--epochs", "0"]
+RUN_SMALL = [*RESNET, "--merge-percent", "0.3", "--stages", "1", "--epochs", "0"]
 COMMANDS = (
     ["--version"],
     ["ingest", *PEOPLE],

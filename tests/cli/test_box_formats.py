@@ -16,13 +16,11 @@ import pytest
 from schemas.parameters import IngestParameters
 from stages.ingest.formats import read_samples
 from stages.runs.run_directory import RunDirectory
-from tests.cli.conftest import Dbc, made
+from tests.cli.conftest import NETWORK, Dbc, made
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stages" / "ingest" / "formats"))
 from box_sources import BOX_FORMATS, coco, mot, video
 from miniatures import build
-
-NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16"]
 
 
 def steps(source: Path, *merging: str) -> list[list[str]]:

@@ -16,7 +16,7 @@ from stages.nn.model.network import ReidModel, build_model
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, metrics_manifest
 from tests.cli.conftest import Dbc, copied, made
 
-NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
+NETWORK = ["--backbone", "tiny", "--weights", "none", "--embedding-dim", "8"]
 STAGES = ["--merge-percent", "0.3", "--stages", "1", "--epochs", "0", *NETWORK]
 
 
@@ -95,9 +95,9 @@ def test_the_first_batch_norm_has_statistics_for_each_camera(
         return by_camera(model, statistics)
 
     monkeypatch.setattr("stages.train.compute.by_camera", watched)
-    backbone = build_model(InitParameters(backbone="resnet10", weights="none")).backbone
+    backbone = build_model(InitParameters(backbone="tiny", weights="none")).backbone
     save_file(backbone.state_dict(), tmp_path / "weights.safetensors")
-    network = ["--backbone", "resnet10", "--weights", tmp_path / "weights.safetensors", "--embedding-dim", "8"]
+    network = ["--backbone", "tiny", "--weights", tmp_path / "weights.safetensors", "--embedding-dim", "8"]
     asked = ["--merge-percent", "0.3", "--stages", "1", "--epochs", "1", "--stage0-epochs", "0", *network]
     ran = dbc("run", *asked, "--run", dark_and_bright)
     assert ran.status == 0, ran.err

@@ -296,7 +296,7 @@ def test_an_artifact_of_a_newer_release_is_refused(dbc: Dbc, run: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_there(dbc: Dbc, run: Path) -> None:
     result = dbc(
-        "train", "--stage", "0", "--epochs", "3", "--learning-rate", "1e6", "--backbone-rate", "1e6", "--run", run
+        "train", "--stage", "0", "--epochs", "6", "--learning-rate", "1e6", "--backbone-rate", "1e6", "--run", run
     )
     refused(result, status=1, told="loss must be finite, got")
     assert not (run / "stage-00").exists()

@@ -106,8 +106,8 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
     wanted = network.state_dict()
     found = load_file("model.safetensors")
     assert found.keys() == wanted.keys()
-    other, _ = build_backbone(InitParameters(backbone="resnet10", seed=7))
-    load_weights(other, weights_file("model.safetensors"), backbone="resnet10")
+    other, _ = build_backbone(InitParameters(backbone="tiny", seed=7))
+    load_weights(other, weights_file("model.safetensors"), backbone="tiny")
     assert all(torch.equal(value, wanted[name]) for name, value in other.state_dict().items())
     for source in (
         crops,
@@ -115,9 +115,9 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
         crops / "stage-init" / "model",
         crops / "stage-init" / "model" / "v1.zarr",
     ):
-        other, _ = build_backbone(InitParameters(backbone="resnet10", seed=8))
+        other, _ = build_backbone(InitParameters(backbone="tiny", seed=8))
         file = weights_file(str(source))
-        load_weights(other, file, backbone="resnet10")
+        load_weights(other, file, backbone="tiny")
         assert all(torch.equal(value, wanted[name]) for name, value in other.state_dict().items())
         assert file.name == "stage-init/model"
     with pytest.raises(UsageError, match="got the dataset"):
@@ -125,10 +125,10 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
     with pytest.raises(UsageError, match="got the features"):
         weights_file(str(crops / "stage-init" / "features"))
     with safe_open("model.safetensors", "pt") as opened:
-        assert opened.metadata()["backbone"] == "resnet10"
+        assert opened.metadata()["backbone"] == "tiny"
         assert (opened.metadata()["height"], opened.metadata()["width"]) == ("32", "16")
     card = Path("model.md").read_text()
-    for told in ("resnet10", "32×16", "| n_images | 5 |", "## Limits", "Not trained: these are its first weights"):
+    for told in ("tiny", "32×16", "| n_images | 5 |", "## Limits", "Not trained: these are its first weights"):
         assert told in card
     assert str(crops) not in card
 

@@ -211,7 +211,7 @@ def test_merges_that_go_on_end_where_features_ask_for_more_clusters(dbc: Dbc, ru
         "--recipe",
         "auto",
         "--merge-percent",
-        "0.4",
+        "0.45",
         "--stages",
         "2",
         "--n-clusters",

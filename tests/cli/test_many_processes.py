@@ -21,6 +21,7 @@ from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 from tests.conftest import REPOSITORY
 from tests.several_processes import as_torchrun
+from tests.tiny_network import provide_tiny_networks
 
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node"]
 COMMANDS = {
@@ -127,4 +128,5 @@ def test_a_failure_is_told_and_leaves_nothing(run: Path) -> None:
 
 
 if __name__ == "__main__":
+    provide_tiny_networks(pytest.MonkeyPatch())
     as_torchrun(int(sys.argv[2]), main, Path(sys.argv[1]))

@@ -80,7 +80,7 @@ def test_the_last_lines_say_what_was_found_and_what_is_next(dbc: Dbc, crops: Pat
     ran = dbc(*plan)
     assert ran.status == 0, ran.err
     found, trust, following = ran.out.splitlines()[-3:]
-    assert found == "Found at stage 2: 2 clusters, 0 of them of one picture, the largest of 3."
+    assert found == "Found at stage 2: 3 clusters, 1 of them of one picture, the largest of 2."
     assert trust.startswith("How far to trust them: ")
     assert following.startswith("Next: dbc report --stage 2 --out clusters.png")
     assert dbc(*plan, "--dry-run").out.splitlines()[-1] == "a real run would go on with: nothing: all of it is there"

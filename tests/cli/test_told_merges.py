@@ -14,7 +14,7 @@ def test_a_stage_that_no_cluster_is_left_for_is_named_by_its_flags(dbc: Dbc, run
 
 
 def test_clusters_that_say_nothing_are_told(dbc: Dbc, run: Path) -> None:
-    asked = ["merge", "--stage", "1", "--clusterer", "dbscan", "--min-samples", "2", "--run", run]
+    asked = ["merge", "--stage", "1", "--clusterer", "dbscan", "--min-samples", "3", "--run", run]
     whole = dbc(*asked, "--eps", "0.99")
     assert "--clusterer dbscan puts all 16 samples into one cluster; a smaller --eps joins less" in whole.err
     single = dbc(*asked, "--eps", "0.01", "--lambda", "0.1")

@@ -15,7 +15,7 @@ from tests.cli.conftest import NETWORK, Dbc
 SHORT = ["--stage", "0", "--epochs", "1", "--batch-size", "4", "--json"]
 OPTIONS = [
     *("--optimizer", "adam", "--lr-schedule", "cosine", "--warmup-epochs", "0.5", "--clip-norm", "1"),
-    *("--random-erasing", "0.5", "--color-jitter", "0.2", "--freeze-through", "layer1"),
+    *("--random-erasing", "0.5", "--color-jitter", "0.2", "--freeze-through", "0"),
 ]
 
 
@@ -58,7 +58,7 @@ def test_a_part_that_the_network_lacks_is_told_before_any_stage_is_made(dbc: Dbc
     shutil.rmtree(run / "stage-init")
     for command in (["run"], ["sweep", "--seed", "0,1"]):
         assert "got 'layer9'" in dbc(*command, "--dry-run", *NETWORK, *part).line
-    several = ["sweep", "--freeze-through", "layer1,layer9", "--run", run]
+    several = ["sweep", "--freeze-through", "0,layer9", "--run", run]
     assert "got 'layer9'" in dbc(*several, "--dry-run", *NETWORK).line
     assert dbc("run", "--epochs", "0", "--dry-run", *NETWORK, *part).status == 0
     assert sorted(path.name for path in run.glob("stage-*")) == []

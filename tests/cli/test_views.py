@@ -12,7 +12,7 @@ from schemas.parameters import TrainParameters
 from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
 from tests.cli.conftest import Dbc
 
-NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
+NETWORK = ["--backbone", "tiny", "--weights", "none", "--embedding-dim", "8"]
 TOLD = "mirror images show another one"
 
 
