@@ -192,7 +192,7 @@ def apart(out: Path) -> None:
     from stages.ingest.known_later import read_known_later
     from stages.merge import initial_labels
     from stages.merge.by_parameters import merge_as
-    from stages.merge.selection.links import Constraints
+    from stages.merge.selection.links import PairConstraints
     from stages.runs.run_directory import RunDirectory
 
     run, parameters = RunDirectory(out / "run"), MergeParameters(camera="ignored")
@@ -205,7 +205,7 @@ def apart(out: Path) -> None:
     table = []
     for n_clusters in CLUSTERS:
         scores: list[str] = []
-        for known in (Constraints(), Constraints(different=different)):
+        for known in (PairConstraints(), PairConstraints(different=different)):
             singles = initial_labels(len(rows))
             labels = merge_as(
                 parameters, rows, singles, len(rows) - n_clusters, camid=None, constraints=known

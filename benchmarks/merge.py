@@ -32,7 +32,7 @@ from benchmarks.gpu_steps import merge_table
 from benchmarks.merge_measures import mixture, peak_mib
 from benchmarks.merge_peers import dendrogram_table, one_stage_table
 from benchmarks.turns import call_in_turns, least_processor_ratio, print_table, ratios, seconds, tell_of_old_core
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from tests.reference.published import merge_stage
 
 TARGETS = {"float32": 1.4, "int8": 0.4}
@@ -105,8 +105,10 @@ def constraints_table(n_samples: int, repeats: int) -> None:
         same = plain.merges[: N_CONSTRAINTS // 2]
         asked_for = {
             "none": None,
-            f"{len(different)} different": Constraints(different=different),
-            f"{len(same)} the same, {N_CONSTRAINTS // 2} different": Constraints(same, different[: N_CONSTRAINTS // 2]),
+            f"{len(different)} different": PairConstraints(different=different),
+            f"{len(same)} the same, {N_CONSTRAINTS // 2} different": PairConstraints(
+                same, different[: N_CONSTRAINTS // 2]
+            ),
         }
         calls: dict[str, Callable[[], object]] = {
             name: partial(

@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.constraints.contradictions import first_contradiction
 from stages.merge.corrected import MergeAnew, corrected
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.review.order import Answers, pairs_worth_a_look
 from stages.review.sightings import Together, sightings_worth_a_look
 from stages.typing import Float32Array, Int64Array
@@ -55,10 +55,10 @@ class Reviewer:
             if first_contradiction(len(self.truth), links, np.append(told.is_same, self._same()[:, 0] >= 0)) is None:
                 self.answers = told
 
-    def constraints(self) -> Constraints:
+    def constraints(self) -> PairConstraints:
         """What was answered, and what was known before."""
         pairs, is_same = self.answers.pairs, self.answers.is_same
-        return Constraints(np.concatenate([pairs[is_same], self._same()]), pairs[~is_same])
+        return PairConstraints(np.concatenate([pairs[is_same], self._same()]), pairs[~is_same])
 
     def _same(self) -> Int64Array:
         return np.empty((0, 2), dtype=np.int64) if self.together is None else self.together.same

@@ -37,7 +37,7 @@ from stages.merge import initial_labels
 from stages.merge.by_parameters import merge_as
 from stages.merge.constrained import of_one_encounter
 from stages.merge.result import StageMerges
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.nn.initial_model import initial_model
 from stages.pages.review import BATCH
 from stages.review.counting import INNER, count
@@ -80,13 +80,13 @@ class Cut:
         return self.merged_under(NO_PAIRS, n_merges)
 
     def merged_under(self, different: Int64Array, n_merges: int) -> StageMerges:
-        known = Constraints(different=different)
+        known = PairConstraints(different=different)
         if self.together is not None:
-            known = Constraints(self.together.same, different, self.together.view)
+            known = PairConstraints(self.together.same, different, self.together.view)
         singles = initial_labels(len(self.rows))
         return merge_as(MERGING, self.rows, singles, n_merges, camid=None, constraints=known)
 
-    def merge_anew(self, members: Int64Array, constraints: Constraints) -> Int64Array:
+    def merge_anew(self, members: Int64Array, constraints: PairConstraints) -> Int64Array:
         singles = initial_labels(len(members))
         return merge_as(
             MERGING, self.rows[members], singles, len(members) - 1, camid=None, constraints=constraints

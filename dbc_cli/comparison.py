@@ -23,7 +23,7 @@ from stages.wording import so_many
 if TYPE_CHECKING:
     from stages.compare.baselines.another_set import Options, OtherSet
     from stages.compare.cells import Cell, CellResult
-    from stages.compare.outcomes import Line
+    from stages.compare.outcomes import OutcomeLine
 
 COMPARISON = (
     Flag("merge_only", bool, "Do not train: merge the initial features in every stage.", ""),
@@ -301,7 +301,7 @@ def show_comparison(
         print_text(path.as_posix())
 
 
-def _show_table(found: Sequence[Line]) -> None:
+def _show_table(found: Sequence[OutcomeLine]) -> None:
     from stages.compare.outcomes import UNLABELLED, meanings, shown_metrics
     from stages.compare.text import table_cells
 

@@ -20,7 +20,7 @@ from stages.reporting import Advance
 
 if TYPE_CHECKING:
     from stages.loop.forecast import Forecast
-    from stages.loop.plan import Work
+    from stages.loop.plan import StageWork
 
 _A_SECOND = 2
 """Times that the screen is drawn."""
@@ -34,7 +34,7 @@ class RunProgress(RichReporter):
     """
 
     def __init__(
-        self, works: Sequence[Work], forecast: Forecast, *, may_train: bool, told: list[str] | None = None
+        self, works: Sequence[StageWork], forecast: Forecast, *, may_train: bool, told: list[str] | None = None
     ) -> None:
         super().__init__(told)
         self.rows: list[dict[str, Any]] = []

@@ -23,7 +23,7 @@ class Apart:
 
 
 @dataclass(frozen=True)
-class Answers:
+class NearestClusters:
     """The `nearest` cluster of each of q samples, the `probability` (q,) that it `is_known` (q,) there at all.
 
     `label` (q,) is the cluster that it is of if it is known: the nearest, unless others of its encounter say otherwise.
@@ -58,7 +58,7 @@ def answers_apart(
     threshold: float,
     apart: Apart,
     views: tuple[Int64Array, Int64Array] | None = None,
-) -> Answers:
+) -> NearestClusters:
     """The nearest of the clusters `labels` (n,) of `rows` (n, d) that each of `asked` (q, d) can be of, if it is known.
 
     Of samples that differ and have one nearest cluster, the most similar keeps it, if it is known there; of equally similar
@@ -86,14 +86,14 @@ def answers_apart(
         is_known = (probability >= threshold) & ~is_lost
         again = _outdone(found, is_known, others)
         if not again:
-            return Answers(found, probability, is_known, found.label)
+            return NearestClusters(found, probability, is_known, found.label)
         for sample in again:
             barred.setdefault(sample, set()).add(int(found.label[sample]))
 
 
 def together(
-    found: Answers, encounter: Int32Array, there: Mapping[int, set[int]], *, threshold: float, apart: Apart
-) -> Answers:
+    found: NearestClusters, encounter: Int32Array, there: Mapping[int, set[int]], *, threshold: float, apart: Apart
+) -> NearestClusters:
     """The answers of q samples, one for all of an `encounter` (q,), `UNKNOWN` if it is not known.
 
     It is of the cluster that its samples are nearest to, each counted by its probability, and known with their mean
@@ -115,7 +115,7 @@ def together(
         told = samples[probability[samples] > 0] if probability[samples].any() else samples
         probability[samples] = 1.0 if holding else probability[told].mean()
         is_known[samples] = probability[samples] >= threshold
-    return Answers(found.nearest, probability, is_known, label)
+    return NearestClusters(found.nearest, probability, is_known, label)
 
 
 def _replace(found: Nearest, newer: Nearest, place: Int64Array, is_lost: BoolArray) -> None:

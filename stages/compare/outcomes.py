@@ -53,7 +53,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Line:
+class OutcomeLine:
     """A line of a table: a setting, which stage of it, and the spread of each of `ALL_METRICS`."""
 
     setting: Mapping[str, Any]
@@ -61,7 +61,7 @@ class Line:
     metrics: Mapping[str, Spread]
 
 
-def meanings(lines: Sequence[Line]) -> str:
+def meanings(lines: Sequence[OutcomeLine]) -> str:
     """What the stages that `lines` show are, and of how many seeds figures are, for the foot of a table.
 
     Nothing of the stages if each has its last one alone, nor of seeds if no figure is of several; "" if neither is told.
@@ -75,7 +75,7 @@ def meanings(lines: Sequence[Line]) -> str:
     return "; ".join(told)
 
 
-def lines(results: Sequence[CellResult]) -> list[Line]:
+def lines(results: Sequence[CellResult]) -> list[OutcomeLine]:
     """The table of `results`: the initial stage and stage 0, then three lines a setting, seeds put together.
 
     None is of the best stage if no identities are known, which would say it.
@@ -87,7 +87,7 @@ def lines(results: Sequence[CellResult]) -> list[Line]:
         for at in AT if is_labelled else AT[1:]:
             rows = [metrics for result in members if (metrics := stage_at(result, at)) is not None]
             if rows:
-                found.append(Line(dict(key), at, _spreads(rows)))
+                found.append(OutcomeLine(dict(key), at, _spreads(rows)))
     return found
 
 
@@ -96,16 +96,18 @@ def tells_identities(metrics: Mapping[str, Any]) -> bool:
     return any(metrics[name] is not None for name in METRICS if name not in COUNTS)
 
 
-def shown_metrics(lines: Sequence[Line]) -> tuple[str, ...]:
+def shown_metrics(lines: Sequence[OutcomeLine]) -> tuple[str, ...]:
     """The columns of a table of `lines`: `METRICS`, or `UNLABELLED` if none of its lines knows identities."""
     is_labelled = any(tells_identities({n: spread.mean for n, spread in line.metrics.items()}) for line in lines)
     return METRICS if is_labelled else UNLABELLED
 
 
-def last_lines(results: Sequence[CellResult]) -> list[Line]:
+def last_lines(results: Sequence[CellResult]) -> list[OutcomeLine]:
     """A line a setting, in the order of `results`: its last stage, whichever that is, seeds put together."""
     groups = _by_setting(results).items()
-    return [Line(dict(key), "last", _spreads([result.stages[-1] for result in members])) for key, members in groups]
+    return [
+        OutcomeLine(dict(key), "last", _spreads([result.stages[-1] for result in members])) for key, members in groups
+    ]
 
 
 def _by_setting(results: Sequence[CellResult]) -> dict[_Key, list[CellResult]]:
@@ -137,7 +139,7 @@ def _known(value: float | None) -> float:
     return -math.inf if value is None else value
 
 
-def line_fields(line: Line) -> dict[str, Any]:
+def line_fields(line: OutcomeLine) -> dict[str, Any]:
     """A line as flat fields: its setting, `at`, and each metric with its standard deviation beside it; 'init' as stage."""
     fields: dict[str, Any] = {**line.setting, "at": line.at, "seeds": line.metrics["stage"].n}
     for name, spread in line.metrics.items():
@@ -179,7 +181,7 @@ def before_and_after_merges(results: Sequence[CellResult]) -> list[str]:
     return told
 
 
-def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[str]) -> list[Line]:
+def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[str]) -> list[OutcomeLine]:
     """The stages before the first merge, seeds together: one line if `shown` is the same in all, else one for each.
 
     What else differs is left out of a line for all: separation is measured by λ, which other figures there do not depend on.
@@ -195,7 +197,7 @@ def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[st
             every = {seed: {n: _common(n, seed, there.values()) for n in row} for seed, row in every.items()}
             there = {(): every} if every else {}
         at = f"stage {stage_label(stage)}"
-        found += [Line(dict(key), at, _spreads(_once(list(rows.values())))) for key, rows in there.items()]
+        found += [OutcomeLine(dict(key), at, _spreads(_once(list(rows.values())))) for key, rows in there.items()]
     return found
 
 

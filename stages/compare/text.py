@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.grid import setting_text
-from stages.compare.outcomes import COUNTS, Line, Spread, line_fields, meanings, shown_metrics
+from stages.compare.outcomes import COUNTS, OutcomeLine, Spread, line_fields, meanings, shown_metrics
 from stages.output_files import rows_as_csv
 
 HEADINGS = {
@@ -22,7 +22,7 @@ HEADINGS = {
 }
 
 
-def table_cells(lines: Sequence[Line], *, metrics: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:
+def table_cells(lines: Sequence[OutcomeLine], *, metrics: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text: the settings, which stage, and `metrics`, else `shown_metrics`, with their spread."""
     metrics = metrics or shown_metrics(lines)
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
@@ -44,7 +44,7 @@ def _metric_cell(name: str, spread: Spread) -> str:
     return cell(spread, is_count=name in COUNTS)
 
 
-def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = ()) -> str:
+def markdown(lines: Sequence[OutcomeLine], *, metrics: Sequence[str] = ()) -> str:
     """The table in Markdown, and what its stages and figures are."""
     told = meanings(lines)
     return markdown_table(*table_cells(lines, metrics=metrics)) + (f"\n{told}\n" if told else "")
@@ -68,7 +68,7 @@ _LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {
 """What LaTeX would take otherwise, or has no letter for without packages."""
 
 
-def latex(lines: Sequence[Line]) -> str:
+def latex(lines: Sequence[OutcomeLine]) -> str:
     """The table as LaTeX's `tabular`, which needs no package, over a comment that says what its stages and figures are."""
     head, rows = table_cells(lines)
     told = [
@@ -81,7 +81,7 @@ def latex(lines: Sequence[Line]) -> str:
     return "\n".join([*body, *told]) + "\n"
 
 
-def comma_separated(lines: Sequence[Line]) -> str:
+def comma_separated(lines: Sequence[OutcomeLine]) -> str:
     """The table as CSV with a header, one column for each metric and one for its standard deviation; empty if unknown."""
     fields = [line_fields(line) for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line.setting))

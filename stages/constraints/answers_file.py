@@ -75,7 +75,7 @@ def canonical(pairs: Int64Array, is_same: BoolArray) -> Int64Array:
     return np.unique(rows, axis=0)
 
 
-class TrainSamples:
+class NamedSamples:
     """The train samples of a dataset by what a file may call them.
 
     `newest` is the dataset with pictures that were added to it: a file may name these, too. `before` are earlier datasets of
@@ -93,9 +93,9 @@ class TrainSamples:
         self._by_name = {name: sample for sample, name in enumerate(names)}
         self.pictures = NamedPictures(paths)
         self._sample_of = np.repeat(np.arange(len(names)), np.diff(frame_start)).tolist()
-        self._later = None if newest is None else TrainSamples(newest)
+        self._later = None if newest is None else NamedSamples(newest)
         self._dataset, self._frame_start = dataset, frame_start.tolist()
-        self._before = [TrainSamples(each) for each in before]
+        self._before = [NamedSamples(each) for each in before]
 
     def place(self, name: str, *, at: str) -> int | None:
         """The place among train samples of the one that `name` means, None if it was added later.
@@ -159,7 +159,7 @@ class TrainSamples:
                 samples += only if len(only := self._by_file_content.get(file, set())) == 1 else ()
         return next((place for each in samples if (place := self._place_of[each]) is not None), _GONE)
 
-    def _before_as(self, name: str) -> tuple[TrainSamples, int] | None:
+    def _before_as(self, name: str) -> tuple[NamedSamples, int] | None:
         """The newest earlier dataset that knows `name`, and the sample that it meant there; None if none does."""
         for earlier in self._before:
             found = earlier._find(name)
@@ -230,7 +230,7 @@ def read_table(file: Path) -> CsvFile:
     return replace(table, cells={**table.cells, "answer": answers})
 
 
-def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
+def read_answers(file: Path, samples: NamedSamples) -> AnsweredPairs:
     """The answers in `file` about `samples`; UsageError, one line with file and row, for what cannot be meant."""
     table = read_table(file)
     pairs = np.zeros((len(table), 2), dtype=np.int64)

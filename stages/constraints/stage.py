@@ -15,7 +15,7 @@ from schemas.parameters import ConstraintsParameters
 from schemas.summaries import ConstraintsSummary
 from stages.arguments import path_of, require_kind
 from stages.arrays.partition import connected
-from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamples, canonical, chain_told, read_answers
+from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, NamedSamples, canonical, chain_told, read_answers
 from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import Derived, derived_pairs, shows_different
 from stages.constraints.labels import OWN, labelled_pairs, read_labels
@@ -182,9 +182,9 @@ def _tell_renamed(made: Made, names: list[str], reporter: Reporter) -> None:
         )
 
 
-def train_samples(run: RunDirectory, dataset: Artifact) -> TrainSamples:
+def train_samples(run: RunDirectory, dataset: Artifact) -> NamedSamples:
     """Train samples of `dataset`. Files may also name pictures that only the newest dataset of `run` has."""
-    return TrainSamples(dataset, newer_than(run, dataset), _ingested_before(run, dataset))
+    return NamedSamples(dataset, newer_than(run, dataset), _ingested_before(run, dataset))
 
 
 def newer_than(run: RunDirectory, dataset: Artifact) -> Artifact | None:
@@ -201,7 +201,7 @@ def _ingested_before(run: RunDirectory, dataset: Artifact) -> list[Artifact]:
 
 
 def answers_of(
-    run: RunDirectory, dataset: Artifact, samples: TrainSamples, asked: AskedConstraints, *, reporter: Reporter
+    run: RunDirectory, dataset: Artifact, samples: NamedSamples, asked: AskedConstraints, *, reporter: Reporter
 ) -> tuple[AnsweredPairs, Derived]:
     """What the file that is `asked` for says of `samples`, and the pairs that the data shows to differ."""
     file = _file_of(run, asked)

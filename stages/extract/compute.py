@@ -35,7 +35,7 @@ _ARRAYS = ("pooled", "embedding")
 
 
 @dataclass(frozen=True)
-class Work:
+class StageExtraction:
     """The inputs, parameters and device of an extraction."""
 
     dataset: Artifact
@@ -46,7 +46,9 @@ class Work:
     compiled: bool
 
 
-def compute_added(writer: Writer, work: Work, before: Artifact, features: Artifact, *, reporter: Reporter) -> Computed:
+def compute_added(
+    writer: Writer, work: StageExtraction, before: Artifact, features: Artifact, *, reporter: Reporter
+) -> Computed:
     """The `features` of the dataset `before`, and those of the samples that were added to it."""
     row = rows_before(work.dataset, before)
     new, old = np.flatnonzero(row < 0), np.flatnonzero(row >= 0)
@@ -86,7 +88,7 @@ def compute_added(writer: Writer, work: Work, before: Artifact, features: Artifa
     return Computed(summary, torch_execution(work.device, amp=work.parameters.amp), notes=(note,))
 
 
-def compute_all(writer: Writer, work: Work, before: Artifact | None, *, reporter: Reporter) -> Computed:
+def compute_all(writer: Writer, work: StageExtraction, before: Artifact | None, *, reporter: Reporter) -> Computed:
     """Fill this process's pieces of the tables; the measured rate is that of this process.
 
     Statistics of cameras are those that the features `before` came of, from before pictures were added, if they are given.
@@ -158,7 +160,7 @@ class _Norm:
 
 def _pieces(
     model: ReidModel,
-    work: Work,
+    work: StageExtraction,
     frame_start: Int64Array,
     share: Share,
     on_batch: Callable[[int], None],
@@ -183,7 +185,9 @@ def _pieces(
 
 
 @contextmanager
-def _progress(work: Work, frame_start: Int64Array, share: Share, reporter: Reporter) -> Iterator[Callable[[int], None]]:
+def _progress(
+    work: StageExtraction, frame_start: Int64Array, share: Share, reporter: Reporter
+) -> Iterator[Callable[[int], None]]:
     """A progress task over this process's images; yields the function to call with the images of each batch."""
     in_piece = np.add.reduceat(n_frames_used(frame_start), np.arange(0, len(frame_start) - 1, share.piece))
     n_own = int(in_piece[share.rank :: share.n_processes].sum())

@@ -79,10 +79,10 @@ def extract(
         # torch takes a second to import, and most commands find all there
         import torch
 
-        from stages.extract.compute import Work, compute_added, compute_all
+        from stages.extract.compute import StageExtraction, compute_added, compute_all
 
         own = torch.device(resolve_torch_device(device))
-        work = Work(dataset, model, stage, parameters, own, context.compiled)
+        work = StageExtraction(dataset, model, stage, parameters, own, context.compiled)
         before = None if context.force else _before_adding(run, request)
         if before is not None and writer.processes.size == 1:
             return compute_added(writer, work, *before, reporter=context.reporter)

@@ -67,7 +67,7 @@ class CameraFinding:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class NearestByCamera:
     """Squared distances (m,) of samples to the nearest one of the `same` camera and of an `other` one; inf if none.
 
     `chance` (m,): the share of all other samples that are of the same camera.
@@ -128,7 +128,7 @@ class CameraPairs:
 
 Rows = Callable[[], Float32Array]
 """Gives features (n, d), which are computed if nobody asked for them before."""
-Look = Callable[[Rows], Neighbours]
+Look = Callable[[Rows], NearestByCamera]
 """Gives the neighbours of the features that are whitened by all, by them or without them."""
 
 
@@ -223,7 +223,7 @@ class ByCamera:
         return self._whitenings.parts(self._features, self._camid, self._at(0.0))
 
     @cached_property
-    def _near(self) -> Neighbours:
+    def _near(self) -> NearestByCamera:
         """The nearest neighbours of features that are whitened by all."""
         return self._look(partial(self._at, 0.0))
 
@@ -254,7 +254,7 @@ class ByCamera:
         return low / EIGHTHS
 
 
-def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
+def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> NearestByCamera:
     """The nearest neighbours of up to `LOOKED_AT` of the unit `rows` (n, d) taken by known `camid` (n,), two at least.
 
     Those whose camera is not known are no neighbours. A float32 product says which rows can be nearest, and their similarity
@@ -290,7 +290,7 @@ def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
     same, other = (np.max([nearest.similarity for nearest in each], axis=0) for each in zip(*found, strict=True))
     back = np.argsort(looked_at)
     chance = (count[np.searchsorted(cameras, camid[looked_at])] - 1) / (n_rows - 1)
-    return Neighbours(np.maximum(2 - 2 * same, 0)[back], np.maximum(2 - 2 * other, 0)[back], chance[back])
+    return NearestByCamera(np.maximum(2 - 2 * same, 0)[back], np.maximum(2 - 2 * other, 0)[back], chance[back])
 
 
 def _paired(camid: Int32Array) -> Int64Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 
-from stages.features.camera_finding import LOOKED_AT, Look, Neighbours, Rows, nearest_by_camera
+from stages.features.camera_finding import LOOKED_AT, Look, NearestByCamera, Rows, nearest_by_camera
 from stages.features.kept_whitening import read_or_kept
 from stages.runs.store import Artifact
 from stages.typing import Int32Array
@@ -24,11 +24,11 @@ def kept_look(features: Artifact, camid: Int32Array, *, shape: tuple[int, int], 
     n_rows, dim = shape
     cameras = hashlib.sha256(camid.tobytes()).hexdigest()
 
-    def look(rows: Rows) -> Neighbours:
+    def look(rows: Rows) -> NearestByCamera:
         if n_rows * min(n_rows, LOOKED_AT) * dim < KEEPING_PAYS:
             return nearest_by_camera(rows(), camid)
         request = {"version": _VERSION, "neighbours": cameras, "ridge": ridge, "strength": 0.0}
         kept = read_or_kept(features, request, lambda: asdict(nearest_by_camera(rows(), camid)), holds="neighbours")
-        return Neighbours(**kept)
+        return NearestByCamera(**kept)
 
     return look

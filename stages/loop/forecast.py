@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from stages.loop.plan import Work
+from stages.loop.plan import StageWork
 
 Kind = Literal["train", "extract", "other"]
 
@@ -21,7 +21,7 @@ class Forecast:
     gives seconds.
     """
 
-    def __init__(self, works: Sequence[Work], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, works: Sequence[StageWork], clock: Callable[[], float] = time.monotonic) -> None:
         self._works = {work.stage: work for work in works}
         self._later = [work.stage for work in works]
         self._clock = clock
@@ -36,7 +36,7 @@ class Forecast:
 
     def begin_stage(self, stage: int) -> None:
         """From now on `stage` is worked on."""
-        self._works.setdefault(stage, Work(stage, 0, 0))
+        self._works.setdefault(stage, StageWork(stage, 0, 0))
         self._stage, self._stage_began, self._stage_seconds = stage, self._clock(), 0.0
         self._later = [each for each in self._later if each > stage]
         self._done = {}
@@ -76,7 +76,7 @@ class Forecast:
         """Seconds of this stage that went into neither kind of image."""
         return self._clock() - self._stage_began - self._stage_seconds
 
-    def _of(self, work: Work, done: dict[Kind, int] | None = None) -> float:
+    def _of(self, work: StageWork, done: dict[Kind, int] | None = None) -> float:
         done = self._done if done is None else done
         train = max(work.trained - done.get("train", 0), 0) * (self._rate("train") or 0.0)
         extract = max(work.extracted - done.get("extract", 0), 0) * (self._rate("extract") or 0.0)

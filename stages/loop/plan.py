@@ -81,7 +81,7 @@ _KINDS: Mapping[str, type] = {
 
 
 @dataclass(frozen=True)
-class Work:
+class StageWork:
     """What a stage has to do beside merging: images to train on, all epochs together, and images to extract features of."""
 
     stage: int
@@ -89,7 +89,7 @@ class Work:
     extracted: int
 
 
-def planned_work(plan: Plan, data: DatasetSummary) -> list[Work]:
+def planned_work(plan: Plan, data: DatasetSummary) -> list[StageWork]:
     """The work of every stage of `plan` on `data`, if nothing of it is done; an estimate where clusters are not merged."""
     found = []
     has_new_weights = True
@@ -98,8 +98,8 @@ def planned_work(plan: Plan, data: DatasetSummary) -> list[Work]:
         has_new_weights = stage == INIT_STAGE or epochs > 0
         is_video = data.n_images > data.n_samples
         frames = (plan.train.get("frames") or VIDEO_FRAMES) if is_video else 1
-        found.append(Work(stage, epochs * data.n_train * frames, data.n_images if has_new_weights else 0))
-    return found if plan.n_clusters is None else [*found, Work(plan.last_stage + 1, 0, 0)]
+        found.append(StageWork(stage, epochs * data.n_train * frames, data.n_images if has_new_weights else 0))
+    return found if plan.n_clusters is None else [*found, StageWork(plan.last_stage + 1, 0, 0)]
 
 
 def trained_beside_recipe(plan: Plan, data: DatasetSummary) -> list[int]:

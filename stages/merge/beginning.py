@@ -12,7 +12,7 @@ from stages.arrays.backend import to_host
 from stages.arrays.checks import require_matrix
 from stages.merge.checks import require_clusters, require_options, with_defaults
 from stages.merge.clusters import parse_labels
-from stages.merge.selection.links import Constraints, Joined, Links, join_same, nodes_of, parse_constraints
+from stages.merge.selection.links import Joined, Links, PairConstraints, join_same, nodes_of, parse_constraints
 from stages.typing import Array, Int64Array
 
 
@@ -42,7 +42,7 @@ def beginning_of(
     lambda_: float | None,
     update: Update | None,
     intra_normalizer: IntraNormalizer | None,
-    constraints: Constraints | None,
+    constraints: PairConstraints | None,
 ) -> Beginning:
     """What a merge of `features` (n, d) begins from; None stands for a default.
 
@@ -56,7 +56,7 @@ def beginning_of(
     parsed = parse_labels(to_host(labels), n_samples=n_samples)
     n_clusters = int(parsed.max()) + 1
     require_clusters(n_clusters, n_merges)
-    asked = parse_constraints(constraints or Constraints(), n_samples=n_samples)
+    asked = parse_constraints(constraints or PairConstraints(), n_samples=n_samples)
     joined = join_same(parsed, asked)
     nodes, links = nodes_of(joined.labels, asked)
     return Beginning(lambda_, update, intra_normalizer, parsed, n_clusters, joined, nodes, links)

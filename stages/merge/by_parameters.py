@@ -9,7 +9,7 @@ from stages.arrays.backend import Backend
 from stages.merge.jaccard.merge_stage import jaccard_merge_stage
 from stages.merge.merge_stage import Progress, merge_stage
 from stages.merge.result import StageMerges
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.processes import Processes
 from stages.typing import Array, Int32Array, Int64Array
 
@@ -26,7 +26,7 @@ def merge_as(
     progress: Progress | None = None,
     processes: Processes | None = None,
     backend: Backend | None = None,
-    constraints: Constraints | None = None,
+    constraints: PairConstraints | None = None,
 ) -> StageMerges:
     """The result of `merge_stage` or, for `metric='jaccard'`, `jaccard_merge_stage` by `parameters`; raises what they raise.
 

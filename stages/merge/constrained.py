@@ -14,7 +14,7 @@ from stages.constraints.stage import AskedConstraints, labels_of, make_constrain
 from stages.errors import DbcError, UsageError
 from stages.features.mirror_images import views_known
 from stages.features.prepared import needed_cameras
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.runs.context import Context
 from stages.runs.lineage import before_review
 from stages.runs.making import Made
@@ -33,7 +33,7 @@ class KnownBefore:
     `n_doubtful` because the name of their encounter says that it is not known.
     """
 
-    constraints: Constraints
+    constraints: PairConstraints
     labels: Int64Array | None = None
     n_joined: int | None = None
     n_contradicted: int = 0
@@ -76,15 +76,15 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeP
     Samples of one encounter are the same individual then, unless two of them are known to differ. DbcError if views or
     encounters are wanted and not known.
     """
-    nothing = Constraints()
+    nothing = PairConstraints()
     told = None if known is None else read_constraints(known)
     same, different = (nothing.same, nothing.different) if told is None else (told.same, told.different)
     labels = None if told is None else told.known
     if not parameters.by_encounter:
-        return KnownBefore(Constraints(same, different), labels)
+        return KnownBefore(PairConstraints(same, different), labels)
     linked, views = known_from_source(dataset, parameters, same, different)
     n_linked = len(known_from_source(dataset, parameters, nothing.same, nothing.different)[0])
-    constraints = Constraints(np.concatenate([same, linked]), different, views)
+    constraints = PairConstraints(np.concatenate([same, linked]), different, views)
     n_doubtful = int((doubtful_encounters(dataset) & (dataset.read("split") == TRAIN)).sum())
     return KnownBefore(constraints, labels, len(linked), n_linked - len(linked), n_doubtful)
 
@@ -143,7 +143,7 @@ def of_one_encounter(encounter: Int32Array, same: Int64Array, different: Int64Ar
         order = left
 
 
-def require_kept_apart(previous: Artifact, labels: Int64Array, constraints: Constraints, dataset: Artifact) -> None:
+def require_kept_apart(previous: Artifact, labels: Int64Array, constraints: PairConstraints, dataset: Artifact) -> None:
     """Raise DbcError if the clusters `labels` (n_train,) of `previous` hold different individuals together."""
     wrong = constraints.different[np.diff(labels[constraints.different], axis=1)[:, 0] == 0]
     if len(wrong):

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from stages.arrays.partition import connected, relabel
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.typing import BoolArray, Int64Array
 
-MergeAnew = Callable[[Int64Array, Constraints], Int64Array]
+MergeAnew = Callable[[Int64Array, PairConstraints], Int64Array]
 """(samples (c,), what is known of them by their place there) → labels (c,) of these samples, merged as far as may be."""
 
 
-def corrected(labels: Int64Array, constraints: Constraints, merge_anew: MergeAnew) -> Int64Array:
+def corrected(labels: Int64Array, constraints: PairConstraints, merge_anew: MergeAnew) -> Int64Array:
     """`labels` (n,) with few changes by which they keep to `constraints`, 0..K−1 in order of first samples.
 
     A cluster that holds different individuals is merged anew from its single samples; then the clusters of two samples that
@@ -26,13 +26,13 @@ def corrected(labels: Int64Array, constraints: Constraints, merge_anew: MergeAne
     return _parted(relabel(group[parted]), constraints, merge_anew)
 
 
-def _parted(labels: Int64Array, constraints: Constraints, merge_anew: MergeAnew) -> Int64Array:
+def _parted(labels: Int64Array, constraints: PairConstraints, merge_anew: MergeAnew) -> Int64Array:
     """`labels` (n,), those clusters merged anew that hold different individuals."""
     found = labels.copy()
     pairs = labels[constraints.different]
     for cluster in np.unique(pairs[pairs[:, 0] == pairs[:, 1], 0]).tolist():
         members = np.flatnonzero(labels == cluster)
-        own = Constraints(_within(constraints.same, members), _within(constraints.different, members))
+        own = PairConstraints(_within(constraints.same, members), _within(constraints.different, members))
         found[members] = int(found.max()) + 1 + merge_anew(members, own)
     return relabel(found)
 

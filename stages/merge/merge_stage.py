@@ -23,7 +23,7 @@ from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
 from stages.merge.selection.criterion import criterion_of
 from stages.merge.selection.engine import merge_exactly, merge_once_ranked, unranked
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.merge.selection.ranking import Workers
 from stages.merge.tables.table_maker import compiles, table_maker
 from stages.processes import OneProcess, Processes
@@ -58,7 +58,7 @@ def merge_stage(
     camid: NDArray[Any] | None = None,
     camera_weight: float = 0.1,
     backend: Backend | None = None,
-    constraints: Constraints | None = None,
+    constraints: PairConstraints | None = None,
 ) -> StageMerges:
     """Merge the pairs of clusters that rank first by D_ab = d_ab + λ (d_a + d_b), eq. (4), one stage of them.
 
@@ -109,7 +109,7 @@ def merge_stage(
         w ≥ 0.
     backend : Backend, optional
         Where the pairs are found, if not where the features are: host memory then need not be copied back.
-    constraints : Constraints, optional
+    constraints : PairConstraints, optional
         Samples that are the same individual, which are joined first and count among the m merges, their D being that before
         the first of them; those that are different, which no cluster ever holds; and views, within which D is taken.
 

@@ -39,7 +39,7 @@ from stages.merge.schedule import (
     require_fewer_clusters,
     stage_merges,
 )
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.processes import Processes, together
 from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -352,7 +352,7 @@ def _corrected(inputs: Inputs, merge_by: MergeBy) -> Int64Array:
     """The labels that the inputs have, corrected by what is known."""
     rows, camid = inputs.prepared.rows, inputs.prepared.camid
 
-    def merge_anew(members: Int64Array, constraints: Constraints) -> Int64Array:
+    def merge_anew(members: Int64Array, constraints: PairConstraints) -> Int64Array:
         own, n_merges = None if camid is None else camid[members], len(members) - 1
         singles = initial_labels(len(members))
         return merge_by(rows[members], singles, n_merges, camid=own, constraints=constraints).labels

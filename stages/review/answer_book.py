@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from schemas.choices import Answer
-from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, TrainSamples, read_answers, read_table
+from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, NamedSamples, read_answers, read_table
 from stages.constraints.contradictions import first_contradiction
 from stages.errors import UsageError
 from stages.output_files import alone_in_writing, rows_as_csv, write_text
@@ -32,7 +32,7 @@ class AnswerBook:
     def __init__(
         self,
         file: Path,
-        samples: TrainSamples,
+        samples: NamedSamples,
         apart: Int64Array = NO_ANSWERS.pairs,
         same: Int64Array = NO_ANSWERS.pairs,
     ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from stages.constraints.answers_file import TrainSamples, read_answers
+from stages.constraints.answers_file import NamedSamples, read_answers
 from stages.constraints.stage import tell_meant, train_samples
 from stages.errors import UsageError
 from stages.reporting import Silent
@@ -19,7 +19,7 @@ LOOP = ["--merge-percent", "0.25", "--stages", "1", "--epochs", "0", *NETWORK]
 
 
 def names_of(run: Path) -> list[str]:
-    return TrainSamples(RunDirectory(run).require("dataset")).names
+    return NamedSamples(RunDirectory(run).require("dataset")).names
 
 
 def write_answers(file: Path, rows: list[str]) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.constraints.answers_file import TrainSamples
+from stages.constraints.answers_file import NamedSamples
 from stages.runs.run_directory import RunDirectory
 from stages.samples import TRAIN
 from tests.cli.conftest import NETWORK, Dbc
@@ -28,7 +28,7 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
     assert {row["answer"] for row in rows} == {"unsure"}
     dataset = RunDirectory(run).require("dataset")
     pid = dataset.read("pid")[dataset.read("split") == TRAIN]
-    who = dict(zip(TrainSamples(dataset).names, pid.tolist(), strict=True))
+    who = dict(zip(NamedSamples(dataset).names, pid.tolist(), strict=True))
     with (run / "constraints.csv").open("w") as file:
         file.write("path_a,path_b,answer\n")
         for row in rows:
@@ -61,7 +61,7 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
 def test_labels_of_every_sample_are_no_estimate(dbc: Dbc, run: Path) -> None:
     dataset = RunDirectory(run).require("dataset")
     is_train = dataset.read("split") == TRAIN
-    rows = zip(TrainSamples(dataset).names, dataset.read("pid")[is_train].tolist(), strict=True)
+    rows = zip(NamedSamples(dataset).names, dataset.read("pid")[is_train].tolist(), strict=True)
     Path("labels.csv").write_text("path,identity\n" + "".join(f"{name},{pid}\n" for name, pid in rows))
     n_named = len(set(dataset.read("pid")[is_train].tolist()))
     assert dbc("merge", "--labels", "labels.csv", "--n-clusters", str(n_named), "--run", run).status == 0

@@ -16,7 +16,7 @@ from dbc_cli.run_progress import RunProgress, duration
 from dbc_cli.stage_table import stage_line, stage_table
 from stages.loop.choice.verdict import Verdict
 from stages.loop.forecast import Forecast
-from stages.loop.plan import Work
+from stages.loop.plan import StageWork
 from stages.runs.source_names import sample_is, samples_are
 from tests.cli.conftest import NETWORK, Dbc
 from tests.stages.features.held import Held
@@ -51,7 +51,7 @@ def test_a_stage_that_only_merges_says_why() -> None:
 
 def test_on_a_terminal_images_and_the_time_left_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    works = [Work(-1, 0, 10), Work(1, 0, 0), Work(2, 40, 10)]
+    works = [StageWork(-1, 0, 10), StageWork(1, 0, 0), StageWork(2, 40, 10)]
     progress = RunProgress(works, Forecast(works, lambda: now[0]), may_train=True)
     progress.begin(-1)
     with progress.task("extract stage init", total=10, unit="images") as advance:

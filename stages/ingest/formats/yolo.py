@@ -28,7 +28,7 @@ _BOX, _WITH_ONE, _WITH_BOTH = 5, 6, 7
 
 
 @dataclass(frozen=True)
-class Line:
+class LabelLine:
     """A line of a file of labels: `box` is centre, width and height in shares of the picture; `more` what follows."""
 
     origin: str
@@ -312,7 +312,7 @@ def _has_picture(label: Path) -> bool:
     return any((folder / f"{label.stem}{suffix}").is_file() for folder in folders for suffix in _COMMON)
 
 
-def _lines(file: Path) -> list[Line]:
+def _lines(file: Path) -> list[LabelLine]:
     lines = []
     for number, text in numbered_lines(file):
         origin = f"{shown(file)} line {number}"
@@ -326,7 +326,7 @@ def _lines(file: Path) -> list[Line]:
         x, y, width, height = numbers
         if len(fields) > _BOX:
             score_of(fields[_BOX], origin, name="the sixth field")
-        lines.append(Line(origin, fields[0], (x, y, width, height), tuple(fields[_BOX:])))
+        lines.append(LabelLine(origin, fields[0], (x, y, width, height), tuple(fields[_BOX:])))
     return lines
 
 
@@ -340,7 +340,7 @@ def _are_tracks(fields: Sequence[str]) -> bool:
     return all(map(_is_track, fields)) and not (max(numbers, default=0) <= 1 and any("." in field for field in fields))
 
 
-def _detections(path: str, frame: int, lines: list[Line], *, sixth_is_track: bool) -> Iterator[Detection]:
+def _detections(path: str, frame: int, lines: list[LabelLine], *, sixth_is_track: bool) -> Iterator[Detection]:
     """The boxes of a picture (`frame` −1), or of a frame of the video `path`."""
     folder = path.rpartition("/" if frame < 0 else ".")[0]
     for line in lines:

@@ -10,7 +10,7 @@ import numpy as np
 from schemas.stage_names import stage_label
 from stages.errors import UsageError
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import Rule, all_rules
+from stages.loop.choice.rule import StageRule, all_rules
 from stages.typing import Float64Array
 from stages.wording import so_many
 
@@ -89,7 +89,7 @@ def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str | N
     return chosen is not None and measures[-1].stage - chosen >= patience
 
 
-def _rule(name: str) -> Rule:
+def _rule(name: str) -> StageRule:
     if name not in all_rules():
         raise UsageError(f"`rule` must be one of {', '.join(all_rules())}, got {name!r}")
     return all_rules()[name]

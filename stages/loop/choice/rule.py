@@ -47,7 +47,7 @@ individual in both. 12 antelopes so had 0.01 at best, and would have been 2 clus
 
 
 @dataclass(frozen=True)
-class Rule:
+class StageRule:
     """How to choose a stage without identity labels.
 
     Parameters
@@ -83,7 +83,7 @@ class Rule:
 
 
 @cache
-def all_rules() -> Mapping[str, Rule]:
+def all_rules() -> Mapping[str, StageRule]:
     """Every rule by its name, in the order of names."""
     found = {}
     for name in rules.rule_names():

@@ -28,7 +28,7 @@ from stages.merge.memory_model import jaccard_bytes
 from stages.merge.merge_stage import Progress
 from stages.merge.result import StageMerges
 from stages.merge.selection.criteria.dispersion import DispersionCriterion
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.merge.selection.walks import accepted, merges_array
 from stages.processes import OneProcess, Processes
 from stages.typing import Array, Int64Array
@@ -49,7 +49,7 @@ def jaccard_merge_stage(
     progress: Progress | None = None,
     processes: Processes | None = None,
     camid: NDArray[Any] | None = None,
-    constraints: Constraints | None = None,
+    constraints: PairConstraints | None = None,
 ) -> StageMerges:
     """Merge the pairs of clusters that rank first by D_ab = d_ab + λ (d_a + d_b) of Jaccard distances, one stage of them.
 
@@ -83,7 +83,7 @@ def jaccard_merge_stage(
         Processes that were given the same arguments and share the samples, which changes no result.
     camid : None
         This distance has no penalty for cameras.
-    constraints : Constraints, optional
+    constraints : PairConstraints, optional
         As in `merge_stage`.
 
     Returns

@@ -24,7 +24,7 @@ from stages.merge.selection.merging_clusters import (
 from stages.merge.selection.penalties import Penalties
 from stages.merge.selection.ranking import Candidates, Workers, ranked_block
 from stages.merge.selection.walks import first_capacity, merges_array, next_capacity, walk
-from stages.merge.tables.table import Members, SharedCamera, Table, slack_of
+from stages.merge.tables.table import ClusterSlices, SharedCamera, Table, slack_of
 from stages.merge.tables.table_maker import TableMaker
 from stages.typing import BoolArray, Float64Array, Int64Array
 
@@ -38,7 +38,7 @@ class Partition:
     """
 
     table: Table
-    members: Members
+    members: ClusterSlices
     owner: Int64Array
     penalties: Penalties
 
@@ -70,14 +70,14 @@ class Partition:
 
 def partition_of(maker: TableMaker, labels: Int64Array, criterion: Criterion, cameras: Cameras | None) -> Partition:
     """The `Partition` of `labels` (n,) int64, each of 0..K−1 used."""
-    members = Members(*members_by_cluster(labels))
+    members = ClusterSlices(*members_by_cluster(labels))
     counts = members.counts.astype(np.float64)
     if criterion.linkage == "average":
         table, owner = maker.table(members), np.arange(len(counts))
         ordered_means = table.ordered_means()
     else:
         single = np.arange(len(labels))
-        table, owner = maker.table(Members(members.order, single, single + 1)), labels[members.order]
+        table, owner = maker.table(ClusterSlices(members.order, single, single + 1)), labels[members.order]
         ordered_means = np.zeros(len(counts))
     values = criterion.penalties(counts, ordered_means)
     shared = None if cameras is None else cameras.penalty(labels)
@@ -194,7 +194,7 @@ def _partition_after(
 ) -> Partition:
     """`partition_of` the `labels` (n,) that `merging` has come to, whose cluster c it calls old[c]."""
     criterion = merging.penalties.criterion
-    members = Members(*members_by_cluster(labels))
+    members = ClusterSlices(*members_by_cluster(labels))
     table = merging.dispersions.table_of(members, old)
     if table is None:
         return partition_of(maker, labels, criterion, cameras)

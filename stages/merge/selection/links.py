@@ -20,7 +20,7 @@ _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Constraints:
+class PairConstraints:
     """Pairs of samples that are the `same` individual (s, 2) and `different` ones (f, 2), int64.
 
     `view` (n,): only samples of one view are compared; None compares all. Clusters of two views join only by `same`.
@@ -44,11 +44,11 @@ class Joined:
     merges: Int64Array
 
 
-def parse_constraints(constraints: Constraints, *, n_samples: int) -> Constraints:
+def parse_constraints(constraints: PairConstraints, *, n_samples: int) -> PairConstraints:
     """`constraints` as int64; UsageError unless they are pairs of samples 0..n−1, and a view is given for each sample."""
-    if not isinstance(constraints, Constraints):
+    if not isinstance(constraints, PairConstraints):
         raise UsageError(
-            f"`constraints` must be {Constraints.__module__}.Constraints(same=…, different=…), got a "
+            f"`constraints` must be {PairConstraints.__module__}.PairConstraints(same=…, different=…), got a "
             f"{type(constraints).__name__}"
         )
 
@@ -65,14 +65,14 @@ def parse_constraints(constraints: Constraints, *, n_samples: int) -> Constraint
     view = constraints.view
     if view is not None and np.asarray(view).shape != (n_samples,):
         raise UsageError(f"`view` must have shape ({n_samples},), one for each sample, got {np.asarray(view).shape}")
-    return Constraints(
+    return PairConstraints(
         pairs("same", constraints.same),
         pairs("different", constraints.different),
         None if view is None else np.unique(view, return_inverse=True)[1].astype(np.int64),
     )
 
 
-def join_same(labels: Int64Array, constraints: Constraints) -> Joined:
+def join_same(labels: Int64Array, constraints: PairConstraints) -> Joined:
     """The clusters of `labels` (n,), joined where `constraints` say so.
 
     Raises DbcError if a cluster then holds two samples that are different individuals.
@@ -207,7 +207,7 @@ class Links:
         return roots
 
 
-def nodes_of(labels: Int64Array, constraints: Constraints) -> tuple[Int64Array, Links | None]:
+def nodes_of(labels: Int64Array, constraints: PairConstraints) -> tuple[Int64Array, Links | None]:
     """The node (n,) of every sample, and the links of the nodes; None if every pair may join.
 
     `labels` (n,) are the individuals after `join_same`. Nodes are numbered by individual, then by view.

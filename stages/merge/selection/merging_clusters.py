@@ -14,7 +14,7 @@ import numpy as np
 from stages.arrays.exact_sums import grid_exponents
 from stages.merge.selection.penalties import Penalties
 from stages.merge.tables.canonical_rows import FeatureGrid
-from stages.merge.tables.table import Carried, Members, Table
+from stages.merge.tables.table import Carried, ClusterSlices, Table
 from stages.typing import Array, Float64Array, Int64Array
 
 
@@ -27,7 +27,7 @@ class Dispersions(Protocol):
     def merge(self, a: int, b: int) -> float:
         """Move b's members to a; returns a's new Σ dist over ordered pairs, divided by n_a² (0 where unused)."""
 
-    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
+    def table_of(self, members: ClusterSlices, old: Int64Array) -> Table | None:  # noqa: ARG002
         """The `Table` of the current clusters `members`, cluster c being old[c] here; None if it must be made anew."""
         return None
 
@@ -83,7 +83,7 @@ class MeanDispersions(Dispersions):
         self._variances[a] = max(0.0, (high / count + low / count) - own)
         return 2.0 * self._scale * float(self._variances[a])
 
-    def table_of(self, members: Members, old: Int64Array) -> Table | None:
+    def table_of(self, members: ClusterSlices, old: Int64Array) -> Table | None:
         """See `Dispersions`."""
         contents = {new: self._contents[label] for new, label in enumerate(old.tolist()) if label in self._contents}
         return self._table.carry(members, Carried(old, self._variances[old], contents))

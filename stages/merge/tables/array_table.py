@@ -15,7 +15,7 @@ from stages.arrays.exact_sums import halving_sum, split_on_grids
 from stages.arrays.product_errors import precision_of, product_bound
 from stages.merge.tables.canonical_rows import CanonicalRows, largest, parts_of
 from stages.merge.tables.moments import Moments, moments_in_parts, variances_in_parts
-from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of, slots_of
+from stages.merge.tables.table import Carried, ClusterSlices, SharedCamera, slack_of, slots_of
 from stages.typing import Array, Float64Array, Int64Array
 
 _FLOAT32_ERRORS: dict[tuple[str, str, int], float] = {}
@@ -37,7 +37,7 @@ def float32_error(xp: Any, device: Any, dim: int) -> float:
 class ArrayTable:
     """The `Table` of canonical `rows` on their own device; only clusters of several members keep their sums."""
 
-    def __init__(self, rows: CanonicalRows, members: Members):
+    def __init__(self, rows: CanonicalRows, members: ClusterSlices):
         self.metric, self.members = rows.metric, members
         self._xp = array_api_compat.array_namespace(rows.features)
         self._rows, self._grid = rows, rows.grid
@@ -111,7 +111,7 @@ class ArrayTable:
         )
         return row, float(halves[0][0]), float(halves[1][0])
 
-    def carry(self, members: Members, carried: Carried) -> ArrayTable:
+    def carry(self, members: ClusterSlices, carried: Carried) -> ArrayTable:
         """See `Table`."""
         table, moments = copy.copy(self), self._moments
         counts = members.counts

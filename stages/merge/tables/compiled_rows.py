@@ -18,7 +18,7 @@ jit_any_order = compiled(fastmath={"reassoc", "nsz", "nnan"})
 """For sums that enter bounds only: vectorised by reordering. Never for canonical values."""
 
 
-class Rows(NamedTuple):
+class GriddedRows(NamedTuple):
     """Features with everything that makes a canonical row of them.
 
     Cluster c owns rows order[starts[c]:stops[c]] of `features` (n, d) float32 or float64. `up` and `down` are 2^k and

@@ -15,11 +15,11 @@ from stages.arrays.screening_products import Product
 from stages.merge.tables import compiled_quantise, compiled_rows, compiled_scan
 from stages.merge.tables.canonical_rows import FeatureGrid, grid_of, no_direction, require_range
 from stages.merge.tables.compiled_quantise import QuantisedRows
-from stages.merge.tables.compiled_rows import Rows
+from stages.merge.tables.compiled_rows import GriddedRows
 from stages.merge.tables.compiled_scan import Screen
 from stages.merge.tables.host_screen import HostScreen, origin_of, quantised_rows
 from stages.merge.tables.pair_screen import PairScreen, PairSource
-from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of, slots_of
+from stages.merge.tables.table import Carried, ClusterSlices, SharedCamera, slack_of, slots_of
 from stages.typing import Array, Float64Array, Int64Array
 
 _CHUNK_ROWS = 256
@@ -58,7 +58,7 @@ class HostTable:
         self,
         features: Array,
         grid: FeatureGrid,
-        members: Members,
+        members: ClusterSlices,
         *,
         metric: SampleMetric,
         product: Callable[[int], Product],
@@ -82,7 +82,7 @@ class HostTable:
                 ),
             )
 
-    def carry(self, members: Members, carried: Carried) -> HostTable:
+    def carry(self, members: ClusterSlices, carried: Carried) -> HostTable:
         """See `Table`."""
         table = copy.copy(self)
         table.members = members
@@ -210,12 +210,12 @@ class HostTable:
         list((self._threads.map if len(chunks) > 1 else map)(lambda chunk: fill(*chunk), chunks))
 
 
-def _rows_of(features: Array, grid: FeatureGrid, members: Members, metric: SampleMetric) -> Rows:
+def _rows_of(features: Array, grid: FeatureGrid, members: ClusterSlices, metric: SampleMetric) -> GriddedRows:
     if metric == "euclidean":
         exponents = grid_exponents(grid.distance_bound, grid.n_samples**2)
     else:
         exponents = grid_exponents(grid.norm_bound, grid.n_samples)
-    return Rows(
+    return GriddedRows(
         features=features,
         order=members.order,
         starts=members.starts,

@@ -17,7 +17,7 @@ from stages.arrays.backend import require_bound, to_host
 from stages.arrays.exact_sums import halving_sum
 from stages.arrays.pair_engines import PairEngine, PairRows, engine_of, n_pairs_of, near_pairs, padded, strips_of
 from stages.merge.tables.canonical_rows import CanonicalRows, FeatureGrid, parts_of
-from stages.merge.tables.table import Members, SharedCamera, slack_of
+from stages.merge.tables.table import ClusterSlices, SharedCamera, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
 PAIR_PART_VALUES = 1 << 24
@@ -35,7 +35,7 @@ class PairSource:
         self,
         means_of: Callable[[Int64Array], Float64Array],
         variances: Float64Array,
-        members: Members,
+        members: ClusterSlices,
         ids: Int64Array,
         weights: Float64Array,
         owner: Int64Array,

@@ -14,7 +14,7 @@ from stages.typing import Array, Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
-class Members:
+class ClusterSlices:
     """K clusters as slices: cluster c owns samples order[starts[c]:stops[c]]; `order` (n,), others (K,), int64."""
 
     order: Int64Array
@@ -74,7 +74,7 @@ class Table(Protocol):
     """K clusters under a metric; numbers are on the host, features stay on their device."""
 
     metric: SampleMetric
-    members: Members
+    members: ClusterSlices
     variances: Float64Array
     """v_a (K,), as `Moments.variances`; meaningless for `euclidean`."""
 
@@ -99,7 +99,7 @@ class Table(Protocol):
     def contents(self, cluster: int) -> tuple[Array, float, float]:
         """Σ x (d,), and high and low of Σ ‖x‖² (`Moments`), of one cluster."""
 
-    def carry(self, members: Members, carried: Carried) -> Table:
+    def carry(self, members: ClusterSlices, carried: Carried) -> Table:
         """The table of the clusters `members`, equal to a new one (`sqeuclidean`, `cosine`)."""
 
     def screen(

@@ -14,7 +14,7 @@ from stages.arrays.backend import device_number, to_host
 from stages.arrays.screening_products import Product
 from stages.merge.tables.array_table import ArrayTable
 from stages.merge.tables.canonical_rows import FeatureGrid, canonical_rows
-from stages.merge.tables.table import Members, Table
+from stages.merge.tables.table import ClusterSlices, Table
 from stages.typing import Array
 
 _COMPILING_PAYS = {"sqeuclidean": 2e10, "cosine": 2e10, "euclidean": 1e9}
@@ -30,7 +30,7 @@ class TableMaker:
     """
 
     grid: FeatureGrid
-    table: Callable[[Members], Table]
+    table: Callable[[ClusterSlices], Table]
     pairs_in: str | None = None
 
 

@@ -10,7 +10,7 @@ import pytest
 from schemas.choices import Answer
 from stages.arrays.partition import connected
 from stages.constraints import answers_file
-from stages.constraints.answers_file import TrainSamples, read_answers
+from stages.constraints.answers_file import NamedSamples, read_answers
 from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import derived_pairs
 from stages.constraints.sample_names import place_of, sample_names
@@ -42,7 +42,7 @@ class Dataset:
 def answers_of(tmp_path, dataset, rows, header="path_a,path_b,answer"):
     file = tmp_path / "constraints.csv"
     file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    return read_answers(file, TrainSamples(dataset))
+    return read_answers(file, NamedSamples(dataset))
 
 
 def brute_chain(n_samples, pairs, is_same):
@@ -108,7 +108,7 @@ def test_answers_about_pictures_that_came_later_are_counted_and_left_out(tmp_pat
     (file := tmp_path / "constraints.csv").write_text(
         "path_a,path_b,answer\na,new,same\nb,a,different\nnew,newer,unsure\n"
     )
-    samples = TrainSamples(Dataset(["a", "b"]), Dataset(["a", "2/new", "b", "newer"]))
+    samples = NamedSamples(Dataset(["a", "b"]), Dataset(["a", "2/new", "b", "newer"]))
     answers = read_answers(file, samples)
     assert (answers.n_later, answers.pairs.tolist(), answers.unsure.tolist()) == (2, [[1, 0]], [])
     file.write_text("path_a,path_b,answer\na,old,same\n")
@@ -125,7 +125,7 @@ def test_a_path_that_is_the_file_name_of_others_is_told(tmp_path):
 def test_a_box_is_named_by_its_file_and_number_and_names_in_any_unicode_form(tmp_path):
     boxes = [[0, 0, 1, 1], [5, 0, 1, 1], *[[0, 0, 1, 1]] * 3]
     paths = ["S u\u0308d/a 1.jpg", "S u\u0308d/a 1.jpg", "x/b.jpg", "x/c.jpg", "x/u\u0308.jpg"]
-    samples = TrainSamples(Dataset(paths, box=boxes))
+    samples = NamedSamples(Dataset(paths, box=boxes))
     for name, place in (
         ("a 1.jpg#2", 1),
         ("S \xfcd/a 1.jpg#1", 0),
@@ -148,7 +148,7 @@ def in_turn(monkeypatch, then, now):
         kept[dataset] = None if digests is None else KeptSource(Path(), tuple(digests))
     monkeypatch.setattr(answers_file, "read_source", kept.get)
     earlier, dataset = kept
-    return TrainSamples(dataset, before=[earlier])
+    return NamedSamples(dataset, before=[earlier])
 
 
 @pytest.mark.parametrize(

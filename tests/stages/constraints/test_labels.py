@@ -16,7 +16,7 @@ from PIL import Image
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.arrays.partition import connected
 from stages.compare.baselines.attributes_file import read_attributes
-from stages.constraints.answers_file import TrainSamples, read_answers
+from stages.constraints.answers_file import NamedSamples, read_answers
 from stages.constraints.labels import OWN, labelled_pairs, read_labels
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import UsageError
@@ -110,7 +110,7 @@ cells = st.sampled_from(
 HEADERS = {
     "path,identity": read_labels,
     "path,pid,frame,left,top,width,height": read_known_later,
-    "path_a,path_b,answer": lambda file, dataset: read_answers(file, TrainSamples(dataset)),
+    "path_a,path_b,answer": lambda file, dataset: read_answers(file, NamedSamples(dataset)),
     "path,hat,bag": read_attributes,
 }
 

@@ -7,9 +7,9 @@ import pytest
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from schemas.summaries import DatasetSummary
 from stages.loop.forecast import TRAIN_PER_EXTRACT, Forecast
-from stages.loop.plan import Plan, Work, planned_work, trained_beside_recipe
+from stages.loop.plan import Plan, StageWork, planned_work, trained_beside_recipe
 
-WORKS = [Work(-1, 0, 100), Work(0, 0, 0), Work(1, 200, 100), Work(2, 200, 100)]
+WORKS = [StageWork(-1, 0, 100), StageWork(0, 0, 0), StageWork(1, 200, 100), StageWork(2, 200, 100)]
 
 
 class Clock:
@@ -75,7 +75,7 @@ def test_the_work_is_that_of_the_recipe() -> None:
     assert {work.trained for work in planned_work(plan(merge_only=True), data())} == {0}
     assert {work.trained for work in planned_work(plan(train={"epochs": 0}), data())} == {0}
     video = planned_work(plan(train={"epochs": 1, "frames": 4}), data(900))
-    assert video[1] == Work(0, 1200, 900)
+    assert video[1] == StageWork(0, 1200, 900)
 
 
 def test_stages_that_the_recipe_leaves_alone_are_told_if_epochs_are_given() -> None:

@@ -9,7 +9,7 @@ from plain_constraints import jaccard_numbers, plain_constrained, plain_numbers,
 from plain_jaccard import plain_jaccard_distances
 
 from stages.errors import DbcError, UsageError
-from stages.merge.selection.links import Constraints, Links
+from stages.merge.selection.links import Links, PairConstraints
 from tests.pairwise import pairwise, slow_beyond_pairs
 from tests.reference.published import jaccard_merge_stage, merge_stage
 from tests.stages.merge.test_every_combination import (
@@ -88,7 +88,7 @@ def assert_way_equals_loops(by_processes, way, name, seed, options):
     library, size = how.pop("library", None), how.pop("processes", 1)
     features, labels, n_merges, same, different, view = case_of(name, seed)
     features = arrays_of(library).asarray(features) if library else features
-    constraints, expected = Constraints(pairs(same), pairs(different), view), expected_of(name, seed, **options)
+    constraints, expected = PairConstraints(pairs(same), pairs(different), view), expected_of(name, seed, **options)
     for result in by_processes(size, features, labels, n_merges, constraints=constraints, **options, **how):
         assert_equals_loops(result, expected)
 
@@ -115,7 +115,7 @@ def test_blocks_that_run_out_are_followed_by_others(name, update, seed, monkeypa
     monkeypatch.setattr("stages.merge.selection.walks.FEWEST_PAIRS", 3)
     monkeypatch.setattr("stages.merge.selection.walks.PAIRS_PER_MERGE", 0)
     features, labels, n_merges, same, different, view = case_of(name, seed)
-    constraints = Constraints(pairs(same), pairs(different), view)
+    constraints = PairConstraints(pairs(same), pairs(different), view)
     found = merge_stage(features, labels, n_merges, update=update, constraints=constraints)
     assert_equals_loops(found, expected_of(name, seed, update=update))
 
@@ -140,7 +140,7 @@ def test_the_jaccard_distance_equals_the_loops(name, update, normalizer, seed):
         intra_normalizer=normalizer,
         k1=4,
         k2=2,
-        constraints=Constraints(pairs(same), pairs(different), view),
+        constraints=PairConstraints(pairs(same), pairs(different), view),
     )
     np.testing.assert_array_equal(found.merges, merges)
     np.testing.assert_array_equal(found.labels, expected)
@@ -153,7 +153,7 @@ def test_views_inherit_what_another_view_forbids():
     features = np.array([[0.0], [0.0], [0.1], [0.15]])
     view, constraints = np.array([0, 1, 0, 1]), pairs([(2, 3)])
     for update in ("stale", "union", "exact"):
-        asked = Constraints(pairs([(0, 1)]), constraints, view)
+        asked = PairConstraints(pairs([(0, 1)]), constraints, view)
         result = merge_stage(features, np.arange(4), 3, update=update, constraints=asked)
         assert result.labels.tolist() == [0, 0, 0, 1]
         assert result.merges.tolist() == [[0, 1], [0, 2]]
@@ -163,7 +163,11 @@ def test_without_constraints_nothing_changes(random_clusters):
     features, labels = random_clusters(0, 40, 6, 25)
     for update in ("stale", "union", "exact"):
         plain = merge_stage(features, labels, 12, update=update)
-        for constraints in (Constraints(), Constraints(pairs([(0, 0)])), Constraints(view=np.zeros(40, int))):
+        for constraints in (
+            PairConstraints(),
+            PairConstraints(pairs([(0, 0)])),
+            PairConstraints(view=np.zeros(40, int)),
+        ):
             found = merge_stage(features, labels, 12, update=update, constraints=constraints)
             for name in ("labels", "merges", "distance", "inter", "intra", "sizes"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
@@ -175,7 +179,7 @@ def test_no_cluster_breaks_a_constraint(seed, update, random_clusters):
     features, labels = random_clusters(seed, 150, 6, 120)
     rng = np.random.default_rng(seed)
     same, different, view = random_constraints(rng, labels, n_same=40, n_different=300, n_views=3)
-    constraints = Constraints(pairs(same), pairs(different), view)
+    constraints = PairConstraints(pairs(same), pairs(different), view)
     result = merge_stage(features, labels, 100, update=update, constraints=constraints)
     assert all(result.labels[i] == result.labels[j] for i, j in same)
     assert all(result.labels[i] != result.labels[j] for i, j in different)
@@ -186,17 +190,19 @@ def test_merges_stop_when_nothing_more_may_join():
     features = np.random.default_rng(0).standard_normal((8, 3)).astype("f4")
     everyone = pairs(list(itertools.combinations(range(4), 2)))
     for update in ("stale", "union", "exact"):
-        result = merge_stage(features, np.arange(8), 7, update=update, constraints=Constraints(different=everyone))
+        result = merge_stage(features, np.arange(8), 7, update=update, constraints=PairConstraints(different=everyone))
         assert result.labels.max() + 1 == (4 if update != "stale" else result.labels.max() + 1)
         assert len(set(result.labels[:4])) == 4
-        result = merge_stage(features[:4], np.arange(4), 3, update=update, constraints=Constraints(different=everyone))
+        result = merge_stage(
+            features[:4], np.arange(4), 3, update=update, constraints=PairConstraints(different=everyone)
+        )
         assert len(result.merges) == 0
         assert result.labels.tolist() == [0, 1, 2, 3]
 
 
 def test_more_may_be_the_same_than_the_schedule_merges():
     features = np.arange(6.0)[:, None]
-    result = merge_stage(features, np.arange(6), 1, constraints=Constraints(same=pairs([(0, 5), (5, 3), (1, 2)])))
+    result = merge_stage(features, np.arange(6), 1, constraints=PairConstraints(same=pairs([(0, 5), (5, 3), (1, 2)])))
     assert result.merges.tolist() == [[0, 3], [0, 5], [1, 2]]
     assert result.labels.tolist() == [0, 1, 1, 0, 2, 0]
 
@@ -204,15 +210,15 @@ def test_more_may_be_the_same_than_the_schedule_merges():
 def test_what_cannot_be_is_refused():
     features, labels = np.arange(6.0)[:, None], np.array([0, 1, 1, 2, 3, 4])
     with pytest.raises(DbcError, match="samples 1 and 2 are different individuals, but in one cluster"):
-        merge_stage(features, labels, 1, constraints=Constraints(different=pairs([(1, 2)])))
+        merge_stage(features, labels, 1, constraints=PairConstraints(different=pairs([(1, 2)])))
     with pytest.raises(DbcError, match="samples 0 and 4 are different"):
         merge_stage(
-            features, labels, 1, constraints=Constraints(same=pairs([(0, 1), (2, 4)]), different=pairs([(0, 4)]))
+            features, labels, 1, constraints=PairConstraints(same=pairs([(0, 1), (2, 4)]), different=pairs([(0, 4)]))
         )
     with pytest.raises(UsageError, match="`same` must hold samples from 0 to 5, got 0 to 6"):
-        merge_stage(features, labels, 1, constraints=Constraints(same=pairs([(0, 6)])))
+        merge_stage(features, labels, 1, constraints=PairConstraints(same=pairs([(0, 6)])))
     with pytest.raises(UsageError, match="`view` must have shape"):
-        merge_stage(features, labels, 1, constraints=Constraints(view=np.zeros(5, int)))
+        merge_stage(features, labels, 1, constraints=PairConstraints(view=np.zeros(5, int)))
 
 
 @pytest.mark.parametrize("seed", range(20))

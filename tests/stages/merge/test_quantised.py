@@ -9,7 +9,7 @@ from stages.arrays.screening_products import host_product
 from stages.merge.clusters import members_by_cluster
 from stages.merge.tables.host_screen import origin_of
 from stages.merge.tables.host_table import HostTable, host_grid
-from stages.merge.tables.table import Members
+from stages.merge.tables.table import ClusterSlices
 
 RNG = np.random.default_rng(0)
 GAUSSIAN = RNG.standard_normal((40, 9))
@@ -37,7 +37,7 @@ CASES.remove(("zeros", "cosine"))  # which is refused
 def test_norms_and_remainders_are_bounded(kind, dtype, metric, precision):
     features = KINDS[kind].astype(dtype)
     labels = np.minimum(np.arange(len(features)), len(features) - 5)
-    members = Members(*members_by_cluster(labels))
+    members = ClusterSlices(*members_by_cluster(labels))
     with ThreadPoolExecutor(1) as threads:
         grid = host_grid(features, metric=metric, threads=threads)
         table = HostTable(

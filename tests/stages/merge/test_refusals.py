@@ -20,7 +20,7 @@ from stages.merge import (
 from stages.merge.linkage import empty_linkage
 from stages.merge.memory_model import engine_bytes
 from stages.merge.result import StageMerges
-from stages.merge.selection.links import Constraints
+from stages.merge.selection.links import PairConstraints
 from stages.merge.stage import _tell_alone
 from stages.reporting import SILENT, Keeping
 from tests.reference.published import dispersion_linkage, merge_stage
@@ -196,7 +196,7 @@ def test_arguments_of_other_types_are_refused_in_one_line(call, words):
 
 
 def test_constraints_without_pairs_are_none():
-    none = Constraints(same=[], different=[])
+    none = PairConstraints(same=[], different=[])
     found = merge_stage(POINTS, np.arange(10), 2, constraints=none)
     np.testing.assert_array_equal(found.merges, merge_stage(POINTS, np.arange(10), 2).merges)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from schemas.stage_names import stage_label
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import LEAST_ACROSS, Rule, most_separate, newest_near_best, of_features
+from stages.loop.choice.rule import LEAST_ACROSS, StageRule, most_separate, newest_near_best, of_features
 from stages.typing import Float64Array
 
 KEPT_MIXING = 0.95
@@ -59,7 +59,7 @@ def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
     )
 
 
-RULE = Rule(
+RULE = StageRule(
     description="the newest trained features that, merged anew, give within a twentieth of the best silhouette counting only "
     "other cameras, or those of before training if none is better by the error (any rise, of fewer than 100 samples); "
     "not if their neighbours keep to one camera more than at the first stage, or they are best in twice the clusters; of the "

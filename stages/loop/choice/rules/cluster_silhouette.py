@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import Rule, nearly, values
+from stages.loop.choice.rule import StageRule, nearly, values
 from stages.typing import Float64Array
 
 
@@ -25,7 +25,7 @@ def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
     return int(np.nanargmax(start))
 
 
-RULE = Rule(
+RULE = StageRule(
     description="the largest mean silhouette of clusters, each counted once whatever its size",
     needs="a stage with at least two clusters",
     score=lambda measures: values(measures, "cluster_silhouette"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import CLEARLY, Rule, is_hardly_better, most_separate, newest_near_best, of_features
+from stages.loop.choice.rule import CLEARLY, StageRule, is_hardly_better, most_separate, newest_near_best, of_features
 from stages.typing import Float64Array
 
 
@@ -22,7 +22,7 @@ def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
     return most_separate(measures, score == chosen)
 
 
-RULE = Rule(
+RULE = StageRule(
     description="the newest trained features, whitened, that, merged anew, separate clusters within a tenth of the best, or "
     "those of before training if none is better by the error (any rise, of fewer than 100 samples), or all are below 0.12 "
     "and none twice as good; of the stages that have them, the one with the largest cluster-silhouette",
