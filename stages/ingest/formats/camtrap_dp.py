@@ -10,7 +10,8 @@ from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.coco import read_object
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import folder_of, require_layout
 from stages.ingest.formats.names import is_missing, relative_path

@@ -12,7 +12,8 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import NO_TRACK
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.layout import only_one

@@ -13,7 +13,6 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import unread_annotations
-from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.folder_levels import (
     camera_and_individual,
@@ -27,6 +26,7 @@ from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of
 from stages.ingest.formats.path_patterns import SIDES, texts_in
+from stages.ingest.formats.sample_columns import with_names
 from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import UsageError
-from stages.ingest.formats.detections import Detection
+from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.format import BOXES, NAMING, Format
 from stages.ingest.formats.json_file import load_json
 from stages.ingest.formats.numbers import number_of, score_of, size_of, text_of

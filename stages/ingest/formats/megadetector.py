@@ -13,7 +13,9 @@ from typing import Any
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.detections import Detection, samples_of, wanted_categories, why_left_out
+from stages.ingest.formats.box_checks import wanted_categories, why_left_out
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
 from stages.ingest.formats.listing import list_images

@@ -30,7 +30,8 @@ from stages.ingest.formats.boxes_file import (
     refuse_cameras,
     rows_of,
 )
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import LOOKED_AT, first_files, list_images, subfolders
 from stages.ingest.formats.names import is_missing, read_lines, relative_path, whole_number

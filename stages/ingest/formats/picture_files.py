@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.detections import Detection, samples_of, told_tracks
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of, told_tracks
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.json_file import forget_json
 from stages.ingest.formats.listing import LOOKED_AT, list_images, no_images, subfolders

@@ -13,7 +13,8 @@ from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
-from stages.ingest.formats.detections import MARKS, samples_of
+from stages.ingest.formats.detection import MARKS
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.names import has_minus_one, twins_note

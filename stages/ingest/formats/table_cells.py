@@ -11,7 +11,7 @@ from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import NO_TRACK
 from stages.ingest.formats.csv_file import CsvFile
-from stages.ingest.formats.detections import MARKS, Detection
+from stages.ingest.formats.detection import MARKS, Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import frame_of, number_of, number_or_nan, score_of, size_of

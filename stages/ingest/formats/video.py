@@ -10,7 +10,8 @@ from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
 from stages.ingest.decode.video_file import frame_seconds
 from stages.ingest.formats.boxes_file import unread_boxes
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out, list_images

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.detections import Detection
+from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.format import BOXES, NAMING, Format
 from stages.ingest.formats.numbers import box_of, number_of, score_of, size_of
 from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from schemas.parameters import IngestParameters
-from stages.ingest.formats.detections import Detection, wanted_categories
+from stages.ingest.formats.box_checks import wanted_categories
+from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.names import is_missing
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.csv_file import read_csv_file, read_header
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.names import is_missing

@@ -12,7 +12,8 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES
 from stages.ingest.formats.boxes_file import CELL, first_lines, of_other_length, other_lengths
-from stages.ingest.formats.detections import Detection, samples_of, told_tracks
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of, told_tracks
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import LOOKED_AT, first_files, left_out, list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing, numbered_lines, read_lines, whole_number

@@ -12,8 +12,10 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.detections import Detection, categories_of, samples_of
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import Findings
+from stages.ingest.formats.sample_columns import categories_of
 from stages.samples import GALLERY, TRAIN, UNKNOWN, Samples
 
 BOX = (1.0, 2.0, 3.0, 4.0)
