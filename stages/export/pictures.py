@@ -11,7 +11,7 @@ from stages.export.members import Member, Members
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_seconds
-from stages.ingest.formats.names import told_zones
+from stages.ingest.formats.times import told_zones
 from stages.ingest.headers import taken_at
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import PictureFiles, find_pictures

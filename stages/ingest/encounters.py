@@ -13,8 +13,8 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import told_zones
 from stages.ingest.formats.sample_columns import with_names
+from stages.ingest.formats.times import told_zones
 from stages.ingest.headers import MOST_PICTURES, Header, taken_at
 from stages.samples import Samples
 from stages.wording import shortened, shown

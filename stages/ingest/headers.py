@@ -13,7 +13,7 @@ from PIL import Image
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import ORIENTATION, SIDEWAYS, UNREADABLE, decode_whole
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.names import iso_time
+from stages.ingest.formats.times import iso_time
 from stages.samples import Samples
 from stages.wording import shown
 

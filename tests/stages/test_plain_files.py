@@ -20,7 +20,7 @@ from stages.ingest.formats.boxes_file import looks_like_mot
 from stages.ingest.formats.coco import looks_like_coco
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.json_file import load_json
-from stages.ingest.formats.names import read_lines
+from stages.ingest.formats.text_files import read_lines
 from stages.plain_files import why_not_utf8
 
 

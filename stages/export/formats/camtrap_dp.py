@@ -30,8 +30,9 @@ from stages.ingest.encounters import seconds, years_away
 from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.detection import Detection
-from stages.ingest.formats.names import is_missing, iso_time
+from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import number_of
+from stages.ingest.formats.times import iso_time
 from stages.output_files import rows_as_csv
 from stages.wording import shortened, shown, so_many, with_first
 

@@ -14,8 +14,9 @@ from stages import plain_files
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.listing import LOOKED_AT, first_files, subfolders
-from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines
+from stages.ingest.formats.names import INT32_MAX, is_missing
 from stages.ingest.formats.numbers import NO_NUMBER, number_of, score_of
+from stages.ingest.formats.text_files import numbered_lines
 from stages.plain_files import beginning, plain_file
 from stages.wording import plain, shortened, shown, with_first
 

@@ -14,9 +14,10 @@ from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import folder_of, require_layout
-from stages.ingest.formats.names import is_missing, relative_path
+from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import box_of
 from stages.ingest.formats.programs import told_herds
+from stages.ingest.formats.relative_paths import relative_path
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
 from stages.wording import counted, shown

@@ -17,9 +17,9 @@ from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.layout import only_one
-from stages.ingest.formats.names import path_below
 from stages.ingest.formats.numbers import box_of, frame_of, is_unsaid, number_of, score_of, size_of, text_of
 from stages.ingest.formats.picture_files import FIELDS, has_signs, key_of
+from stages.ingest.formats.relative_paths import path_below
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
 from stages.wording import counted, plain, shown, with_first

@@ -15,8 +15,9 @@ from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
-from stages.ingest.formats.names import is_missing, relative_path, told_beginning
+from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.programs import Program, joined, program_of
+from stages.ingest.formats.relative_paths import relative_path, told_beginning
 from stages.plain_files import beginning, plain_file, why_not_utf8
 from stages.wording import counted, plain, shortened, shown
 

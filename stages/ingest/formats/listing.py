@@ -15,7 +15,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.names import told_beginning
+from stages.ingest.formats.relative_paths import told_beginning
 from stages.runs.run_directory import RunDirectory
 from stages.wording import counted, shown
 

@@ -12,7 +12,8 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import nobody_notes, read_lines
+from stages.ingest.formats.names import nobody_notes
+from stages.ingest.formats.text_files import read_lines
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 from stages.typing import Int64Array
 from stages.wording import one_line, shown

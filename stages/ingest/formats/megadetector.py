@@ -19,8 +19,8 @@ from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import path_below
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
+from stages.ingest.formats.relative_paths import path_below
 from stages.plain_files import beginning
 from stages.samples import Samples
 from stages.wording import counted, plain, shortened, shown, so_many, with_first

@@ -34,8 +34,10 @@ from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import LOOKED_AT, first_files, list_images, subfolders
-from stages.ingest.formats.names import is_missing, read_lines, relative_path, whole_number
+from stages.ingest.formats.names import is_missing, whole_number
 from stages.ingest.formats.numbers import size_of
+from stages.ingest.formats.relative_paths import relative_path
+from stages.ingest.formats.text_files import read_lines
 from stages.samples import Samples
 from stages.wording import counted, first_line, plain, shortened, shown, so_many
 

@@ -12,7 +12,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import read_lines
+from stages.ingest.formats.text_files import read_lines
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 from stages.wording import shown, so_many
 

@@ -15,8 +15,9 @@ from schemas.parameters import IngestParameters
 from stages.ingest.formats.box_checks import tell_scores
 from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import doubts, has_short_year, is_missing, iso_time, numbers_of, told_zones
+from stages.ingest.formats.names import doubts, is_missing, numbers_of
 from stages.ingest.formats.numbers import NO_NUMBER
+from stages.ingest.formats.times import has_short_year, iso_time, told_zones
 from stages.samples import Samples
 from stages.wording import shown
 

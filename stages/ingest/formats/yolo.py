@@ -16,9 +16,10 @@ from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.detections import samples_of, told_tracks
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import LOOKED_AT, first_files, left_out, list_images, no_images, subfolders
-from stages.ingest.formats.names import is_missing, numbered_lines, read_lines, whole_number
+from stages.ingest.formats.names import is_missing, whole_number
 from stages.ingest.formats.numbers import number_of, score_of
 from stages.ingest.formats.picture_files import refuse_strays
+from stages.ingest.formats.text_files import numbered_lines, read_lines
 from stages.samples import Samples
 from stages.wording import plain, shortened, shown, so_many
 

@@ -21,9 +21,9 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats import read_samples, recognise_source
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import iso_time
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, number_or_nan, score_of, text_of
 from stages.ingest.formats.sample_columns import times_of
+from stages.ingest.formats.times import iso_time
 from stages.samples import UNKNOWN
 
 
