@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that start processes: they take longest, and one that comes last keeps a worker waiting."""
     items.sort(key=lambda item: not (isinstance(item, pytest.Function) and hasattr(item.module, "subprocess")))
+
+
+@pytest.fixture(scope="module")
+def tiny_networks() -> Iterator[None]:
+    """`tiny` and `maps` are networks to choose from."""
+    from tests.tiny_network import provide_tiny_networks
+
+    with pytest.MonkeyPatch.context() as patch:
+        provide_tiny_networks(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,6 @@ LEVELS = (0, 4, 90, 94, 200)
 """Of the plain crops in `crops`."""
 NETWORK = ["--backbone", "tiny", "--weights", "none", "--embedding-dim", "16"]
 """What `dbc` and `made` know: the five million weights of a ResNet are most of the time that a small run takes."""
-RESNET = ["--backbone", "resnet10", *NETWORK[2:]]
-"""The same of a network that other processes know too."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dbc_cli.commands import all_commands
 from stages.arrays.compiled import cache_folder
-from tests.cli.conftest import PEOPLE, RESNET
+from tests.cli.conftest import NETWORK, PEOPLE
 from tests.conftest import REPOSITORY
 
-RUN_SMALL = [*RESNET, "--merge-percent", "0.3", "--stages", "1", "--epochs", "0"]
+RUN_SMALL = [*NETWORK, "--merge-percent", "0.3", "--stages", "1", "--epochs", "0"]
 COMMANDS = (
     ["--version"],
     ["ingest", *PEOPLE],
@@ -48,8 +48,11 @@ def refuse(event, arguments):
         raise PermissionError(13, f"{event} is refused", str(arguments[1:]))
 
 sys.addaudithook(refuse)
+import pytest
 from dbc_cli.__main__ import run_command
+from tests.tiny_network import provide_tiny_networks
 
+provide_tiny_networks(pytest.MonkeyPatch())
 print(json.dumps([run_command(command) for command in json.loads(sys.argv[1])]), file=sys.stderr)
 """
 

@@ -15,7 +15,7 @@ from stages.runs.unreferenced import kept_whitenings
 from stages.samples import TRAIN
 from tests.cli.conftest import NETWORK, Dbc
 
-FAST = ["--merge-percent", "0.25", "--stages", "2", "--epochs", "1"]
+FAST = ["--merge-percent", "0.25", "--stages", "1", "--epochs", "1"]
 
 
 def snapshot(run: Path) -> dict[str, tuple[int, int]]:
@@ -36,7 +36,7 @@ def test_an_ablation_shares_its_start_leaves_the_run_alone_and_is_not_done_twice
     # merging their features anew goes by the λ of each
     begun = [[{**figures, "separation": None} for figures in cell["stages"][:2]] for cell in runs.values()]
     assert begun[0] == begun[1]
-    assert [figures["stage"] for figures in runs["DBC"]["stages"]] == ["init", 0, 1, 2]
+    assert [figures["stage"] for figures in runs["DBC"]["stages"]] == ["init", 0, 1]
     models = [Path(cell["run"]) / "stage-00/model/v1.zarr/memory/zarr.json" for cell in runs.values()]
     assert models[0].samefile(models[1])
     features = run / "stage-init/features/v1.zarr/pooled/zarr.json"
@@ -65,7 +65,7 @@ def test_the_penalties_of_an_ablation_make_a_difference_under_the_default_recipe
 
 
 def test_a_sweep_runs_every_combination_and_merging_alone_trains_nothing(dbc: Dbc, run: Path) -> None:
-    merging = ["--merge-percent", "0.25", "--stages", "2", "--merge-only", "--run", run]
+    merging = ["--merge-percent", "0.25", "--stages", "1", "--merge-only", "--run", run]
     result = dbc("sweep", "--lambda", "0,0.5", "--metric", "sqeuclidean,euclidean", *merging, "--json")
     assert result.status == 0, result.err
     settings = [cell["setting"] for cell in result.json["runs"]]
@@ -73,7 +73,7 @@ def test_a_sweep_runs_every_combination_and_merging_alone_trains_nothing(dbc: Db
         (value, metric) for value in (0.0, 0.5) for metric in ("sqeuclidean", "euclidean")
     ]
     folder = run / "sweep-merge-only" / "lambda-0.5_metric-euclidean"
-    assert (folder / "stage-02" / "clusters").is_dir()
+    assert (folder / "stage-01" / "clusters").is_dir()
     assert not list(folder.glob("stage-0*/model"))
     maps = {figures["mAP"] for cell in result.json["runs"] for figures in cell["stages"]}
     assert len(maps) == 1

@@ -112,7 +112,7 @@ def test_a_reader_that_leaves_ends_it_without_a_word(begun: Path) -> None:
 
 def test_sigterm_unwinds_and_is_one_line(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = [*DBC.split(), "ingest", "--identities", "20000", "--workers", "0", "--run", str(run)]
+    command = [*DBC.split(), "ingest", "--identities", "3000", "--workers", "0", "--run", str(run)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         deadline = time.monotonic() + 50
         while not list(run.glob("dataset/.writing-*")) and time.monotonic() < deadline:

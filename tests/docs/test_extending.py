@@ -89,9 +89,9 @@ def next_version(source: str, old: str, new: str) -> tuple[str, str]:
 
 
 def add_everything(folder: Path) -> None:
-    """Copy the packages to `folder` and change them as the document says."""
+    """Copy the packages to `folder`, with what Python compiled of them, and change them as the document says."""
     for package in ("dbc_cli", "stages", "schemas"):
-        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / package, folder / package)
     for path, text in new_files().items():
         assert not (folder / path).exists(), path
         (folder / path).write_text(text)

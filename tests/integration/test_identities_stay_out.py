@@ -23,6 +23,8 @@ from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
+
 TELLING = {"pid", "tracklet", "path"}
 
 
@@ -52,7 +54,7 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
         extract=ExtractParameters(),
         evaluate=EvaluateParameters(),
         train={"epochs": 1, "batch_size": 8},
-        initial={"backbone": "resnet10", "weights": "none", "embedding_dim": 8},
+        initial={"backbone": "tiny", "weights": "none", "embedding_dim": 8},
         stages=1,
         n_clusters=3,
         stage0_epochs=1,

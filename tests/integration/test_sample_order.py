@@ -18,6 +18,8 @@ from stages.merge.stage import merge
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
+
 PEOPLE = SyntheticParameters(identities=12, cameras=2, images_per_camera=3)
 SIZE = {"height": 32, "width": 16}
 
@@ -42,7 +44,7 @@ def extracted(root: Path, *, name_seed: int) -> dict[str, int]:
         run,
         stage=INIT_STAGE,
         parameters=ExtractParameters(),
-        initial={"backbone": "resnet10", "weights": "none", "embedding_dim": 8},
+        initial={"backbone": "tiny", "weights": "none", "embedding_dim": 8},
         context=Context(device="cpu"),
     )
     return picture

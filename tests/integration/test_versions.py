@@ -34,7 +34,9 @@ from stages.runs.next_stage import newest_trained, next_command
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
 from stages.train.stage import train
 
-INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+pytestmark = pytest.mark.usefixtures("tiny_networks")
+
+INITIAL = {"backbone": "tiny", "weights": "none", "embedding_dim": 8}
 
 
 def ingested(root: Path, *, seed: int = 0, new_dataset: bool = False) -> RunDirectory:
@@ -102,7 +104,7 @@ def test_a_stage_without_epochs_hands_on_weights_and_features(tmp_path: Path) ->
     assert digests[0] == digests[1] == digests[2]
     assert "its features are used" in run.require("features", 1).manifest.notes[0]
     assert one.model.summary.n_steps == 0
-    for kind, array in (("features", "pooled"), ("model", "backbone/conv1.weight")):
+    for kind, array in (("features", "pooled"), ("model", "backbone/0.weight")):
         artifacts = [run.require(kind, stage) for stage in (-1, 0, 1)]  # type: ignore[arg-type]
         files = [{path.stat().st_ino for path in (one.path / array).rglob("*") if path.is_file()} for one in artifacts]
         assert files[0] == files[1] == files[2] != set()
@@ -247,7 +249,7 @@ def test_a_loop_keeps_the_configuration_it_began_with(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(RunProgress, "add", changed)
     monkeypatch.chdir(tmp_path)
-    network = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
+    network = ["--backbone", "tiny", "--weights", "none", "--embedding-dim", "8"]
     assert run_command(["run", *network, "--merge-percent", "0.25", "--stages", "2", "--run", str(run)]) == 0
     merged = [clusters_manifest(RunDirectory(run).require("clusters", stage)) for stage in (1, 2)]
     assert [manifest.parameters.lambda_ for manifest in merged] == [0.1, 0.1]

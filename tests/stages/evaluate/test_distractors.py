@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters
@@ -16,6 +17,8 @@ from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 from stages.runs.source_names import names_of, source_names
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
+
 
 def test_train_distractors_and_junk_are_no_identity(tmp_path: Path) -> None:
     run, table = RunDirectory(tmp_path / "run"), tmp_path / "samples.csv"
@@ -26,7 +29,7 @@ def test_train_distractors_and_junk_are_no_identity(tmp_path: Path) -> None:
     table.write_text(f"path,pid,distractor,junk\n{text}")
     parameters = IngestParameters(format="csv", height=32, width=16)
     ingest(run, source=table, parameters=parameters, context=Context(workers=0))
-    initial = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+    initial = {"backbone": "tiny", "weights": "none", "embedding_dim": 8}
     extract(run, stage=-1, parameters=ExtractParameters(), initial=initial, context=Context(device="cpu"))
     evaluate(run, stage=-1, parameters=EvaluateParameters(), context=Context(device="cpu"))
     manifest = metrics_manifest(run.require("metrics", -1))

@@ -22,6 +22,8 @@ from stages.loop.run_stages import run_stages
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
+
 
 def test_it_is_read_and_the_same_and_other_features_or_parameters_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -37,7 +39,7 @@ def test_it_is_read_and_the_same_and_other_features_or_parameters_are_measured(
         extract=ExtractParameters(),
         evaluate=EvaluateParameters(whiten=3),
         train={"epochs": 1, "batch_size": 8},
-        initial={"backbone": "resnet10", "weights": "none", "embedding_dim": 8},
+        initial={"backbone": "tiny", "weights": "none", "embedding_dim": 8},
         stages=1,
         stage0_epochs=0,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, SyntheticParameters
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
@@ -12,13 +14,15 @@ from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 from stages.samples import TRAIN
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
+
 
 def test_the_initial_stage_is_measured_without_the_labels_that_are_given_now(tmp_path: Path) -> None:
     run, table = RunDirectory(tmp_path / "run"), tmp_path / "labels.csv"
     people = SyntheticParameters(identities=4, cameras=2, images_per_camera=2)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16)
     ingest(run, source=None, parameters=parameters, context=Context(workers=0))
-    initial = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+    initial = {"backbone": "tiny", "weights": "none", "embedding_dim": 8}
     extract(run, stage=-1, parameters=ExtractParameters(), initial=initial, context=Context(device="cpu"))
     dataset = run.require("dataset")
     paths = dataset.read("path")[dataset.read("frame_start")[:-1]][dataset.read("split") == TRAIN].tolist()

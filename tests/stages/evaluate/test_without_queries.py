@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters
@@ -13,6 +14,8 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
+
+pytestmark = pytest.mark.usefixtures("tiny_networks")
 
 
 def test_train_samples_are_asked_for_among_the_others_once_identities_are_known(tmp_path: Path) -> None:
@@ -27,7 +30,7 @@ def test_train_samples_are_asked_for_among_the_others_once_identities_are_known(
         parameters=IngestParameters(format="folder", height=16, width=16),
         context=Context(workers=0),
     )
-    initial = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+    initial = {"backbone": "tiny", "weights": "none", "embedding_dim": 8}
     extract(run, stage=-1, parameters=ExtractParameters(), initial=initial, context=Context(device="cpu"))
     made = evaluate(run, stage=-1, parameters=EvaluateParameters())
     assert any("no queries" in note for note in made.artifact.manifest.notes)
