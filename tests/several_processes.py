@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from dbc_cli.__main__ import run_command
+from dbc_cli.__main__ import main, run_command
 
 IMPORTED_LATE = (
     "dbc_cli.commands.extract",
@@ -72,8 +72,9 @@ def import_all() -> None:
 
 
 def command(arguments: list[str]) -> None:
-    """`dbc`, ending the process with its status."""
-    sys.exit(run_command(arguments))
+    """`dbc` as a shell starts it: what ends the process is dbc's to tell, not torchrun's, from which it was forked."""
+    sys.argv[1:] = arguments
+    main()
 
 
 if __name__ == "__main__":
