@@ -173,15 +173,16 @@ def _is_mot(file: Path) -> bool:
 
 
 def refuse_deep_sequences(source: Path) -> None:
-    """Raise UsageError if a folder in `source` holds sequences, or boxes of those in another, as these are not looked into."""
+    """Raise UsageError if a folder in `source` holds sequences, or boxes of those beside it, as these are not looked into."""
     folders = subfolders(source)[:LOOKED_AT]
     for folder in folders:
         boxes = next(filter(looks_like_mot, first_files(folder)), None)
-        frames = boxes and next((each for each in folders if any(_beside([boxes], each))), None)
+        frames = boxes and next((each for each in (*folders, source) if any(_beside([boxes], each))), None)
         if boxes is not None and frames is not None:
+            whole = "video" if any(is_video(each.name) for each in frames.iterdir()) else "folder"
             raise UsageError(
                 f"{shown(boxes)} has boxes as MOTChallenge writes them, of frames in {shown(frames)}; give {shown(folder)} as "
-                f"the source and {shown(frames)} as `root`, or say `format='folder'` for whole pictures"
+                f"the source and {shown(frames)} as `root`, or say `format='{whole}'` for whole pictures"
             )
         for below in subfolders(folder)[:LOOKED_AT]:
             if any((below / name).is_file() for name in OWN_FILES):

@@ -61,9 +61,10 @@ def recognise(source: Path, formats: Collection[Format]) -> Recognised:
         beside = [each for each in fitting if each.format in _FOR_EACH_PICTURE]
         fitting = [each for each in (_published(source), *fitting) if each and each not in beside]
         fitting += _by_tables(source, formats, is_known=bool(fitting))
+        if fitting[0].format in ("folder", "video"):
+            refuse_deep_sequences(source)
         if fitting[0].format == "folder":
             _require_whole(source)
-            refuse_deep_sequences(source)
             refuse_bad_labels(source)
             if why := why_results(source):
                 fitting.insert(0, Recognised("megadetector", why))

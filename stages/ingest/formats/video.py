@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
@@ -14,7 +15,7 @@ from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
-from stages.ingest.formats.listing import left_out, list_images
+from stages.ingest.formats.listing import LOOKED_AT, left_out, list_images, subfolders
 from stages.ingest.formats.yolo import frame_labels, why_frames
 from stages.samples import Samples
 from stages.wording import shown, so_many
@@ -61,10 +62,22 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
             f"files called like a video and a number, which are not read: {len(labels)}, the first "
             f"{shown(min(labels).relative_to(root))}; if they have boxes of YOLO, give the folder with `format='yolo'`"
         )
+    elif apart := next((folder for folder in _below(root) if frame_labels(root, paths, apart=folder)), None):
+        findings.warnings.append(
+            f"files in {shown(apart)} are called like a video and a number, and are not read; if they have boxes of YOLO, "
+            f"give that folder as the source and {shown(root)} as `root`, with `format='yolo'`"
+        )
     samples = samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
     if source.is_dir():
         findings.left_out = left_out(source, taken=set(paths))
     return samples
+
+
+def _below(root: Path, levels: int = 3) -> Iterator[Path]:
+    """The folders below `root`, as deep as trackers write their results (`runs/track/labels`)."""
+    for folder in subfolders(root)[:LOOKED_AT] if levels else ():
+        yield folder
+        yield from _below(folder, levels - 1)
 
 
 def frames_taken(seconds: list[float], parameters: IngestParameters) -> list[int]:

@@ -196,6 +196,16 @@ def test_results_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
         UsageError, match=r"of frames in '.*/frames'; give '.*/results' as the source and '.*/frames' as"
     ):
         recognise_source(tmp_path)
+    # or beside the frames, or in a folder beside videos
+    for name, kind in (("clip.mp4", "video"), ("clip/1.png", "folder")):
+        place = tmp_path / kind
+        pictures(place, name) if kind == "folder" else place.mkdir()
+        (place / name).touch()
+        text(place / "tracks" / "clip.txt", "1,7,1.5,1,9,9,-1,-1,-1,-1\n")
+        with pytest.raises(
+            UsageError, match=rf"give '.*/tracks' as the source and '.*/{kind}' as .* say `format='{kind}'"
+        ):
+            recognise_source(place)
     text(results / "none.txt", "1,7,1.5,1,9,9,-1,-1,-1,-1\n")
     assert (
         f"files of boxes without frames, left out: 1 ('{results}/none.txt')"

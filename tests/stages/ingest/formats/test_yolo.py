@@ -259,6 +259,11 @@ def test_labels_of_frames_are_told_where_whole_frames_are_taken(tmp_path: Path) 
         "give the folder with `format='yolo'`"
     ]
     assert recognise_source(tmp_path).format == "yolo"
+    # where Ultralytics writes them
+    deep = tmp_path / "runs" / "track" / "labels"
+    deep.mkdir(parents=True)
+    (tmp_path / "a_1.txt").rename(deep / "a_1.txt")
+    assert f"files in '{deep}' are called like a video" in read_as(tmp_path, "video")[1].warnings[0]
     text(tmp_path / "a_1.txt", "a list of five words\n")
     assert recognise_source(tmp_path).format == "video"
 
