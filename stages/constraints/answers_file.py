@@ -13,11 +13,12 @@ import numpy as np
 
 from schemas.choices import Answer
 from stages.constraints.contradictions import Contradiction, first_contradiction
-from stages.constraints.sample_names import sample_names
+from stages.constraints.sample_names import sample_names, samples_by_path
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.named_pictures import NamedPictures
 from stages.runs.kept_source import KeptSource, file_digest, read_source
+from stages.runs.source_names import tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Int64Array
@@ -199,18 +200,28 @@ class NamedSamples:
         return found
 
     def _find(self, name: str) -> list[int] | None:
-        """The samples that `name` may mean: a path, a file name alone, or either with #n, the number of a box."""
+        """The samples that `name` may mean: a path, a file name alone, either with #n, or what the source calls a tracklet."""
         if name in self._by_name:
             return [self._by_name[name]]
         paths = self.pictures.that_fit(name)
         if paths:
             return self._samples_in(paths)
-        picture, _, box = name.rpartition("#")
-        paths = self.pictures.that_fit(picture)
-        boxes = [(sample, self._own_names[sample]) for sample in self._samples_in(paths)]
-        same = [sample for sample, own in boxes if own.rpartition("#")[2] == box]
-        # a box that is alone in its picture has no number in its name
-        return same or [sample for sample, own in boxes if box == "1" and own in paths] or None
+        picture, _, number = name.rpartition("#")
+        place = int(number) - 1 if number.isdecimal() else -1
+        inside = [self._by_path[path] for path in self.pictures.that_fit(picture)]
+        same = [samples[place] for samples in inside if 0 <= place < len(samples)]
+        return same or self._by_tracklet.get(name)
+
+    @cached_property
+    def _by_path(self) -> dict[str, list[int]]:
+        return samples_by_path(self._dataset)
+
+    @cached_property
+    def _by_tracklet(self) -> dict[str, list[int]]:
+        """The sample of each tracklet that has a name, by it, as `dbc export` writes it."""
+        is_named = "tracklet_name" in self._dataset.names()
+        names = tracklet_names(self._dataset)[0] if is_named else []
+        return {str(name): [sample] for sample, name in enumerate(names) if name is not None}
 
     def _samples_in(self, paths: Sequence[str]) -> list[int]:
         return sorted({self._sample_of[image] for path in paths for image in self.pictures.images_of[path]})

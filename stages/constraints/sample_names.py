@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,23 +12,32 @@ from stages.typing import Int64Array
 
 
 def sample_names(dataset: Artifact) -> list[str]:
-    """The name (n_samples) of each sample of `dataset`: the path of its first image, `path#N` if the path is not its own.
+    """The name (n_samples) of each sample of `dataset`: the path of its first image, `path#N` if others have images of it.
 
-    N counts the samples of one path from 1, by the frame number and then the box (left, top) of their first images.
+    N is its place among `samples_by_path` of that path, from 1.
     """
     first = dataset.read("frame_start")[:-1]
-    paths = dataset.read("path")[first].tolist()
-    if len(set(paths)) == len(paths):
-        return [str(path) for path in paths]
-    place = _places(dataset, first.tolist())
-    order = sorted(range(len(paths)), key=lambda sample: (paths[sample], place[sample], sample))
-    n_of, count = Counter(paths), Counter[str]()
-    names = [""] * len(paths)
-    for sample in order:
-        path = paths[sample]
-        count[path] += 1
-        names[sample] = path if n_of[path] == 1 else f"{path}#{count[path]}"
+    paths = [str(path) for path in dataset.read("path")[first].tolist()]
+    names = list(paths)
+    for path, samples in samples_by_path(dataset).items():
+        if len(samples) > 1:
+            for number, sample in enumerate(samples, start=1):
+                if paths[sample] == path:
+                    names[sample] = f"{path}#{number}"
     return names
+
+
+def samples_by_path(dataset: Artifact) -> dict[str, list[int]]:
+    """The samples with an image of each path, by the frame number and then the box (left, top) of their first image of it."""
+    paths, frame_start = dataset.read("path").tolist(), dataset.read("frame_start")
+    sample_of = np.repeat(np.arange(len(frame_start) - 1), np.diff(frame_start)).tolist()
+    if len(set(paths)) == len(paths):
+        return {path: [sample] for path, sample in zip(paths, sample_of, strict=True)}
+    place = _places(dataset, range(len(paths)))
+    found: dict[str, dict[int, None]] = {}
+    for image in sorted(range(len(paths)), key=lambda image: (place[image], sample_of[image])):
+        found.setdefault(paths[image], {})[sample_of[image]] = None
+    return {path: list(samples) for path, samples in found.items()}
 
 
 def place_of(dataset: Artifact, samples: Int64Array) -> dict[str, list[int | None]]:

@@ -15,7 +15,7 @@ from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, whole_number
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
 from stages.ingest.named_pictures import NamedPictures
-from stages.runs.source_names import BOX, places
+from stages.runs.source_names import BOX, places, tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
@@ -26,6 +26,9 @@ NEW = "new"
 """What stands for the individual of pictures that were assigned to none, in CSV and as the name of their folder."""
 PLACES = ("frame", *BOX)
 """Columns that tell the boxes of one picture, or the frames of one video, apart, as tables of clusters have them."""
+
+TRACKLET = "tracklet"
+"""The column that tells the tracklets of one video apart."""
 
 _BY_PLACE = f"give the path alone, and its place in the columns {', '.join(PLACES)}, as dbc export clusters lists them"
 
@@ -48,11 +51,12 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
 
     A path is that of the picture as it was ingested or, if the data set has no such path, a file name that it has once.
     'unknown' is nobody, as in the tables of wildlife-datasets, and so is 'new', which is told. Columns of `PLACES` say which
-    box or frame of it is meant. Rows about pictures that only the `newest` dataset has are left out, and counted.
+    box or frame of it is meant, or a `TRACKLET` which tracklet, if several are in one file. Rows about pictures that only the
+    `newest` dataset has are left out, and counted.
     UsageError if the table has no identities, names no picture of the data set or several samples by one row, or gives one
     sample two identities.
     """
-    table = read_csv_file(file, columns=("path", *IDENTITIES, *PLACES), are_ingested=True)
+    table = read_csv_file(file, columns=("path", *IDENTITIES, *PLACES, TRACKLET), are_ingested=True)
     column = next((name for name in IDENTITIES if name in table.cells), None)
     if column is None:
         raise UsageError(f"{shown(file)} has no column 'identity'; name the column of identities so")
@@ -140,6 +144,7 @@ def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) 
     n_images = np.diff(dataset.read("frame_start"))
     sample_of = np.repeat(np.arange(len(n_images)), n_images).tolist()
     known = [(name, values.tolist()) for name, values in places(dataset).items() if name in table.cells]
+    tracklets = tracklet_names(dataset)[0] if TRACKLET in table.cells else []
     found: dict[int, str] = {}
     said_in: dict[int, int] = {}
     lost: list[str] = []
@@ -148,10 +153,13 @@ def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) 
             (values, _whole(table, row, name)) for name, values in known if not is_missing(table.cells[name][row])
         ]
         images = [image for image in pictures.named(path) if all(values[image] == number for values, number in wanted)]
+        if len({sample_of[image] for image in images}) > 1 and TRACKLET in table.cells:
+            tracklet = table.cells[TRACKLET][row]
+            images = [image for image in images if str(tracklets[sample_of[image]]) == tracklet]
         if len({sample_of[image] for image in images}) > 1:
             raise UsageError(
                 f"{table.at(row)} names {len(images)} boxes or frames of {shown(path)}; say which one in the columns "
-                f"{', '.join(PLACES)}, as dbc export clusters lists them"
+                f"{', '.join(PLACES)}, or {TRACKLET}, as dbc export clusters lists them"
             )
         if not images:
             lost.append(path)

@@ -235,6 +235,18 @@ def test_samples_of_one_picture_have_numbers_from_left_to_right(tmp_path):
         answers_of(tmp_path, dataset, ["p.jpg,r.jpg,same"])
 
 
+def test_tracks_in_frames_have_numbers_among_all_boxes_of_the_picture_and_their_own_names(tmp_path):
+    # a goes on in frame 2, to the left of b, which begins there
+    box = [[0, 0, 9, 9], [5, 0, 9, 9], [50, 0, 9, 9], [0, 0, 9, 9]]
+    own = {"tracklet": [0, 1, 2], "tracklet_name": ["cam1/7", "cam1/8", "cam1/8"]}
+    dataset = Dataset(["1.jpg", "2.jpg", "2.jpg", "3.jpg"], frame_start=[0, 2, 3, 4], box=box, **own)
+    assert sample_names(dataset) == ["1.jpg", "2.jpg#2", "3.jpg"]
+    for first, expected in (("2.jpg#1", 0), ("1.jpg", 0), ("cam1/7", 0), ("2.jpg#2", 1), ("cam1/8", 1)):
+        assert answers_of(tmp_path, dataset, [f"{first},cam1/8 (2),same"]).pairs.tolist() == [[expected, 2]]
+    with pytest.raises(UsageError, match="fits 2 samples"):
+        answers_of(tmp_path, dataset, ["2.jpg,3.jpg,same"])
+
+
 def test_boxes_of_one_picture_are_different_unless_they_overlap():
     box = [[0, 0, 10, 10], [20, 0, 10, 10], [1, 0, 10, 10], [0, 0, 10, 10], [np.nan] * 4, [0, 0, 5, 5]]
     dataset = Dataset(["p", "p", "p", "r", "p", "p"], box=box, split=[0, 0, 0, 0, 0, 1])

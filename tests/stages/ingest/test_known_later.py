@@ -104,6 +104,21 @@ def test_boxes_of_one_picture_and_frames_of_one_video_are_told_apart(tmp_path: P
         known(tmp_path, "path,identity\na.jpg,Ada\n", **boxes)
 
 
+def test_tracklets_of_one_video_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    tracks = {
+        "path": np.array(["film.mp4"] * 3, dtype=object),
+        "frame_start": np.array([0, 2, 3]),
+        "tracklet": np.array([4, 5]),
+        "tracklet_name": np.array(["film/7", "film/8"], dtype=object),
+    }
+    header = "path,tracklet,identity\n"
+    assert known(tmp_path, f"{header}film.mp4,film/8,Zola\n", **tracks).pid.tolist() == [-2, 1]
+    with pytest.raises(UsageError, match="line 3 names 3 boxes or frames of 'film.mp4'; .* or tracklet, as dbc export"):
+        known(tmp_path, "path,identity\n\nfilm.mp4,Zola\n", **tracks)
+    with pytest.raises(UsageError, match=r"names boxes or frames of 'film.mp4' that the data set has not"):
+        known(tmp_path, f"{header}film.mp4,film/9,Zola\n", **tracks)
+
+
 def test_paths_that_lead_out_of_the_folder_are_those_of_the_data_set(tmp_path: Path) -> None:
     paths = np.array(["1.jpg", "../day2/1.jpg", "2.jpg"], dtype=object)
     found = known(
