@@ -113,7 +113,9 @@ def test_tracklets_of_one_video_are_told_apart_by_their_names(tmp_path: Path) ->
     }
     header = "path,tracklet,identity\n"
     assert known(tmp_path, f"{header}film.mp4,film/8,Zola\n", **tracks).pid.tolist() == [-2, 1]
-    with pytest.raises(UsageError, match="line 3 names 3 boxes or frames of 'film.mp4'; .* or tracklet, as dbc export"):
+    with pytest.raises(
+        UsageError, match=r"line 3 names 3 boxes or frames of 'film.mp4'; .* or tracklet, as dbc export"
+    ):
         known(tmp_path, "path,identity\n\nfilm.mp4,Zola\n", **tracks)
     with pytest.raises(UsageError, match=r"names boxes or frames of 'film.mp4' that the data set has not"):
         known(tmp_path, f"{header}film.mp4,film/9,Zola\n", **tracks)
