@@ -78,7 +78,14 @@ def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifa
     if features is None:
         model = run.newest_up_to("model", stage)
         made = made_by("features", INIT_STAGE if model is None else model_manifest(model).summary.stage)
-        raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: {made}")
+        # pictures may have been added, and that may have been stopped there
+        there = (run.directory("features", each) for each in range(INIT_STAGE, stage + 1))
+        others = any(any(folder.glob("v*.zarr")) for folder in there)
+        of = f" of dataset v{run.require('dataset').version}" if others else ""
+        only = ", only those of an earlier dataset" if others else ""
+        raise DbcError(
+            f"{run.root}: no features up to stage {stage_label(stage)}{of} found{only}; make them with: {made}"
+        )
     found = features_manifest(features).summary.stage
     is_meant = (
         merged is not None
