@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from stages.runs.source_names import places
 from stages.runs.store import Artifact
-from stages.typing import Int64Array
+from stages.typing import Float64Array, Int64Array
 
 
 def sample_names(dataset: Artifact) -> list[str]:
@@ -33,9 +31,10 @@ def samples_by_path(dataset: Artifact) -> dict[str, list[int]]:
     sample_of = np.repeat(np.arange(len(frame_start) - 1), np.diff(frame_start)).tolist()
     if len(set(paths)) == len(paths):
         return {path: [sample] for path, sample in zip(paths, sample_of, strict=True)}
-    place = _places(dataset, range(len(paths)))
+    number_of: dict[str, int] = {}
+    number = np.array([number_of.setdefault(path, len(number_of)) for path in paths])
     found: dict[str, dict[int, None]] = {}
-    for image in sorted(range(len(paths)), key=lambda image: (place[image], sample_of[image])):
+    for image in np.lexsort((sample_of, *_places(dataset).T[::-1], number)).tolist():
         found.setdefault(paths[image], {})[sample_of[image]] = None
     return {path: list(samples) for path, samples in found.items()}
 
@@ -49,8 +48,10 @@ def place_of(dataset: Artifact, samples: Int64Array) -> dict[str, list[int | Non
     }
 
 
-def _places(dataset: Artifact, images: Sequence[int]) -> list[tuple[float, ...]]:
-    """Where in its picture each of `images` is: its frame number and its box."""
-    columns = [dataset.read(name)[list(images)] for name in ("frame_number", "box") if name in dataset.names()]
-    table = np.concatenate([column.reshape(len(images), -1) for column in columns], axis=1) if columns else None
-    return [()] * len(images) if table is None else [tuple(row) for row in np.nan_to_num(table).tolist()]
+def _places(dataset: Artifact) -> Float64Array:
+    """Where in its picture each image is, (n_images, 0 to 5): its frame number and its box, as far as the dataset has them."""
+    columns = [dataset.read(name) for name in ("frame_number", "box") if name in dataset.names()]
+    n_images = int(dataset.read("frame_start")[-1])
+    table = [column.reshape(n_images, -1).astype(np.float64) for column in columns]
+    found: Float64Array = np.nan_to_num(np.concatenate([np.empty((n_images, 0)), *table], axis=1))
+    return found
