@@ -13,6 +13,7 @@ from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
 from dbc_cli.problems import in_flags
 from schemas.choices import Drawn, PageMap
+from schemas.stage_names import with_json_stages
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
 from stages.reporting import Reporter
@@ -127,7 +128,7 @@ def report(given: Given) -> None:
         **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
     }
     if given.flag("json"):
-        given.print_json(fields)
+        given.print_json(with_json_stages(fields))
         return
     _show(fields)
 

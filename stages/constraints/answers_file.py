@@ -16,6 +16,7 @@ from stages.constraints.contradictions import Contradiction, first_contradiction
 from stages.constraints.sample_names import sample_names, samples_by_path
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
+from stages.ingest.formats.names import whole_number
 from stages.ingest.named_pictures import NamedPictures
 from stages.runs.kept_source import KeptSource, file_digest, read_source
 from stages.runs.source_names import tracklet_names
@@ -207,9 +208,9 @@ class NamedSamples:
         if paths:
             return self._samples_in(paths)
         picture, _, number = name.rpartition("#")
-        place = int(number) - 1 if number.isdecimal() else -1
+        place = (whole_number(number) or 0) - 1
         inside = [self._by_path[path] for path in self.pictures.that_fit(picture)]
-        same = [samples[place] for samples in inside if 0 <= place < len(samples)]
+        same = sorted({samples[place] for samples in inside if 0 <= place < len(samples)})
         return same or self._by_tracklet.get(name)
 
     @cached_property

@@ -154,8 +154,10 @@ def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) 
         ]
         images = [image for image in pictures.named(path) if all(values[image] == number for values, number in wanted)]
         if len({sample_of[image] for image in images}) > 1 and TRACKLET in table.cells:
-            tracklet = table.cells[TRACKLET][row]
-            images = [image for image in images if str(tracklets[sample_of[image]]) == tracklet]
+            meant = table.cells[TRACKLET][row]
+            if not is_missing(meant):
+                called = {meant, whole_number(meant)} - {None}
+                images = [image for image in images if tracklets[sample_of[image]] in called]
         if len({sample_of[image] for image in images}) > 1:
             raise UsageError(
                 f"{table.at(row)} names {len(images)} boxes or frames of {shown(path)}; say which one in the columns "

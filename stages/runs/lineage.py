@@ -82,7 +82,7 @@ def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifa
         there = (run.directory("features", each) for each in range(INIT_STAGE, stage + 1))
         others = any(any(folder.glob("v*.zarr")) for folder in there)
         of = f" of dataset v{run.require('dataset').version}" if others else ""
-        only = ", only those of an earlier dataset" if others else ""
+        only = ", only those of another dataset" if others else ""
         raise DbcError(
             f"{run.root}: no features up to stage {stage_label(stage)}{of} found{only}; make them with: {made}"
         )

@@ -181,6 +181,7 @@ def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path, 
 def test_two_lines_of_stages_stay_apart_and_follow_the_dataset(tmp_path: Path, looped: Looped) -> None:
     run, _ = looped
     first = rows(run, stages=2)
+    assert [bool(row.made) for row in first] == [False, False, False, True]
     chosen, old = measured_stages(run), history(run)
     ingested(tmp_path, seed=9, new_dataset=True)
     # nothing of the new line is there yet

@@ -105,7 +105,7 @@ def save(figure: Figure, path: Path, *, overwrite: bool = False) -> tuple[Path, 
     png, svg = picture_files(path)
     # places are found once for both files: each would find them again, and draw everything once more for it
     figure.draw_without_rendering()
-    figure.set_layout_engine(None)
+    figure.set_layout_engine("none")
     # the same numbers give the same bytes: no date, no random names
     with matplotlib.rc_context({"svg.hashsalt": "dbc-reid"}):
         write_whole(png, lambda part: figure.savefig(part, format="png", dpi=DOTS_PER_INCH), overwrite=overwrite)

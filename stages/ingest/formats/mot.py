@@ -172,14 +172,16 @@ def _is_mot(file: Path) -> bool:
     return looks_like_mot(file) and not begins_with_cameras(file)
 
 
-def refuse_deep_sequences(source: Path) -> None:
-    """Raise UsageError if a folder in `source` holds sequences, or boxes of those beside it, as these are not looked into."""
+def refuse_deep_sequences(source: Path, *, whole: str) -> None:
+    """Raise UsageError if a folder in `source` holds sequences, or boxes of those beside it, as these are not looked into.
+
+    `whole` is the format that takes whole pictures of `source`.
+    """
     folders = subfolders(source)[:LOOKED_AT]
     for folder in folders:
         boxes = next(filter(looks_like_mot, first_files(folder)), None)
         frames = boxes and next((each for each in (*folders, source) if any(_beside([boxes], each))), None)
         if boxes is not None and frames is not None:
-            whole = "video" if any(is_video(each.name) for each in frames.iterdir()) else "folder"
             raise UsageError(
                 f"{shown(boxes)} has boxes as MOTChallenge writes them, of frames in {shown(frames)}; give {shown(folder)} as "
                 f"the source and {shown(frames)} as `root`, or say `format='{whole}'` for whole pictures"
@@ -189,7 +191,7 @@ def refuse_deep_sequences(source: Path) -> None:
                 raise UsageError(
                     f"{shown(source)} holds folders of sequences of MOTChallenge, such as {shown(below.relative_to(source))}; "
                     f"give one folder of sequences, such as {shown(folder)}, with `format='mot'`, and add the others, or say "
-                    "`format='folder'` for whole pictures"
+                    f"`format='{whole}'` for whole pictures"
                 )
 
 

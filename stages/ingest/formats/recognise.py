@@ -62,7 +62,7 @@ def recognise(source: Path, formats: Collection[Format]) -> Recognised:
         fitting = [each for each in (_published(source), *fitting) if each and each not in beside]
         fitting += _by_tables(source, formats, is_known=bool(fitting))
         if fitting[0].format in ("folder", "video"):
-            refuse_deep_sequences(source)
+            refuse_deep_sequences(source, whole=fitting[0].format)
         if fitting[0].format == "folder":
             _require_whole(source)
             refuse_bad_labels(source)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
@@ -15,13 +15,15 @@ from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
-from stages.ingest.formats.listing import LOOKED_AT, left_out, list_images, subfolders
+from stages.ingest.formats.listing import first_files, left_out, list_images, subfolders
 from stages.ingest.formats.yolo import frame_labels, why_frames
 from stages.samples import Samples
 from stages.wording import shown, so_many
 
 EVERY_SECONDS = 1.0
 """Seconds from one frame to the next if nothing is said."""
+_LEVELS, _LOOKED_THROUGH = 3, 500
+"""How deep labels of frames are looked for, and in how many folders."""
 _UNREAD = "videos that cannot be read"
 
 
@@ -62,7 +64,7 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
             f"files called like a video and a number, which are not read: {len(labels)}, the first "
             f"{shown(min(labels).relative_to(root))}; if they have boxes of YOLO, give the folder with `format='yolo'`"
         )
-    elif apart := next((folder for folder in _below(root) if frame_labels(root, paths, apart=folder)), None):
+    elif source.is_dir() and (apart := _labels_below(root, paths)) is not None:
         findings.warnings.append(
             f"files in {shown(apart)} are called like a video and a number, and are not read; if they have boxes of YOLO, "
             f"give that folder as the source and {shown(root)} as `root`, with `format='yolo'`"
@@ -73,11 +75,16 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
     return samples
 
 
-def _below(root: Path, levels: int = 3) -> Iterator[Path]:
-    """The folders below `root`, as deep as trackers write their results (`runs/track/labels`)."""
-    for folder in subfolders(root)[:LOOKED_AT] if levels else ():
-        yield folder
-        yield from _below(folder, levels - 1)
+def _labels_below(root: Path, videos: Sequence[str]) -> Path | None:
+    """A folder below `root`, as `runs/track/labels` is, with files called like one of the `videos` and a number."""
+    names, folders = {PurePosixPath(video).stem for video in videos}, [root]
+    for folder in folders:
+        files = first_files(folder, "*_[0-9]*.txt") if folder != root else []
+        if any(file.stem.rpartition("_")[0] in names for file in files):
+            return folder
+        if len(folder.relative_to(root).parts) < _LEVELS:
+            folders += subfolders(folder)[: _LOOKED_THROUGH - len(folders)]
+    return None
 
 
 def frames_taken(seconds: list[float], parameters: IngestParameters) -> list[int]:

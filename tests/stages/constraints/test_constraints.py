@@ -243,8 +243,14 @@ def test_tracks_in_frames_have_numbers_among_all_boxes_of_the_picture_and_their_
     assert sample_names(dataset) == ["1.jpg", "2.jpg#2", "3.jpg"]
     for first, expected in (("2.jpg#1", 0), ("1.jpg", 0), ("cam1/7", 0), ("2.jpg#2", 1), ("cam1/8", 1)):
         assert answers_of(tmp_path, dataset, [f"{first},cam1/8 (2),same"]).pairs.tolist() == [[expected, 2]]
-    with pytest.raises(UsageError, match="fits 2 samples"):
-        answers_of(tmp_path, dataset, ["2.jpg,3.jpg,same"])
+    for first, told in (("2.jpg", "fits 2 samples"), (f"2.jpg#{'1' * 5000}", "is no picture")):
+        with pytest.raises(UsageError, match=told):
+            answers_of(tmp_path, dataset, [f"{first},3.jpg,same"])
+
+
+def test_a_track_in_two_pictures_of_one_file_name_is_one_sample(tmp_path):
+    dataset = Dataset(["a/1.jpg", "b/1.jpg", "3.jpg"], frame_start=[0, 2, 3])
+    assert answers_of(tmp_path, dataset, ["1.jpg#1,3.jpg,same"]).pairs.tolist() == [[0, 1]]
 
 
 def test_boxes_of_one_picture_are_different_unless_they_overlap():

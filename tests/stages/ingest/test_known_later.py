@@ -113,6 +113,10 @@ def test_tracklets_of_one_video_are_told_apart_by_their_names(tmp_path: Path) ->
     }
     header = "path,tracklet,identity\n"
     assert known(tmp_path, f"{header}film.mp4,film/8,Zola\n", **tracks).pid.tolist() == [-2, 1]
+    numbered = {name: values for name, values in tracks.items() if name != "tracklet_name"}
+    assert known(tmp_path, f"{header}film.mp4,5.0,Zola\n", **numbered).pid.tolist() == [-2, 1]
+    with pytest.raises(UsageError, match="line 3 names 3 boxes"):
+        known(tmp_path, f"{header}film.mp4,film/8,Zola\nfilm.mp4,,Ada\n", **tracks)
     with pytest.raises(
         UsageError, match=r"line 3 names 3 boxes or frames of 'film.mp4'; .* or tracklet, as dbc export"
     ):

@@ -53,13 +53,13 @@ def test_a_stage_before_all_features_names_the_extraction_that_makes_them(tmp_pa
             newest_features(run, 0, Warned())
 
 
-def test_features_of_an_earlier_dataset_alone_are_told(tmp_path: Path) -> None:
+def test_features_of_another_dataset_alone_are_told(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     root = dataset(run, 0)
     features(run, 1, 0.0, root, model(run, 1, 0, root))
     dataset(run, 1)
     with pytest.raises(
-        DbcError, match=r"no features up to stage 1 of dataset v2 found, only those of an earlier dataset; m"
+        DbcError, match=r"no features up to stage 1 of dataset v2 found, only those of another dataset; m"
     ):
         newest_features(run, 1, Warned())
 
