@@ -88,13 +88,13 @@ class NamedSamples:
         split, paths, frame_start = dataset.read("split"), dataset.read("path").tolist(), dataset.read("frame_start")
         place = np.cumsum(split == TRAIN) - 1
         self.n_samples = int((split == TRAIN).sum())
-        names = sample_names(dataset)
+        self._by_path = samples_by_path(dataset)
+        names = sample_names(dataset, self._by_path)
         self.names = [names[sample] for sample in np.flatnonzero(split == TRAIN).tolist()]
         self._place_of: list[int | None] = [int(p) if s == TRAIN else None for p, s in zip(place, split, strict=True)]
         self._own_names = names
         self._by_name = {name: sample for sample, name in enumerate(names)}
         self.pictures = NamedPictures(paths)
-        self._sample_of = np.repeat(np.arange(len(names)), np.diff(frame_start)).tolist()
         self._later = None if newest is None else NamedSamples(newest)
         self._dataset, self._frame_start = dataset, frame_start.tolist()
         self._before = [NamedSamples(each) for each in before]
@@ -214,10 +214,6 @@ class NamedSamples:
         return same or self._by_tracklet.get(name)
 
     @cached_property
-    def _by_path(self) -> dict[str, list[int]]:
-        return samples_by_path(self._dataset)
-
-    @cached_property
     def _by_tracklet(self) -> dict[str, list[int]]:
         """The sample of each tracklet that has a name, by it, as `dbc export` writes it."""
         is_named = "tracklet_name" in self._dataset.names()
@@ -225,7 +221,7 @@ class NamedSamples:
         return {str(name): [sample] for sample, name in enumerate(names) if name is not None}
 
     def _samples_in(self, paths: Sequence[str]) -> list[int]:
-        return sorted({self._sample_of[image] for path in paths for image in self.pictures.images_of[path]})
+        return sorted({sample for path in paths for sample in self._by_path[path]})
 
 
 def read_table(file: Path) -> CsvFile:

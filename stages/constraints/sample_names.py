@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from stages.runs.source_names import places
@@ -9,15 +11,15 @@ from stages.runs.store import Artifact
 from stages.typing import Float64Array, Int64Array
 
 
-def sample_names(dataset: Artifact) -> list[str]:
+def sample_names(dataset: Artifact, by_path: Mapping[str, list[int]] | None = None) -> list[str]:
     """The name (n_samples) of each sample of `dataset`: the path of its first image, `path#N` if others have images of it.
 
-    N is its place among `samples_by_path` of that path, from 1.
+    N is its place in `by_path` of that path, from 1, which is `samples_by_path` if it is not given.
     """
     first = dataset.read("frame_start")[:-1]
     paths = [str(path) for path in dataset.read("path")[first].tolist()]
     names = list(paths)
-    for path, samples in samples_by_path(dataset).items():
+    for path, samples in (by_path or samples_by_path(dataset)).items():
         if len(samples) > 1:
             for number, sample in enumerate(samples, start=1):
                 if paths[sample] == path:

@@ -79,7 +79,7 @@ def read_or_kept(
     """
     key = json_digest({**request, "features": content_of(features)})
     directory = features.path.parent
-    for place in (directory, *features_folders(features.path.parents[2])):
+    for place in dict.fromkeys((directory, *features_folders(features.path.parents[2]))):
         kept = read_checkpoint(place, key)
         if kept is not None:
             return kept.arrays
