@@ -24,7 +24,7 @@ import torch
 from benchmarks.ingest import SIZE, write_images
 from benchmarks.turns import Spent, header, processor_ratios, ratios, row, seconds, take_turns
 from schemas.parameters import IngestParameters, InitParameters
-from stages.extract.forward import extract
+from stages.extract.forward import compute_features
 from stages.ingest.stage import ingest
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.model.network import build_model
@@ -73,7 +73,7 @@ def main() -> None:
         some = np.arange(min(len(images), 4 * AT_ONCE) + 1)
 
         def extracted() -> None:
-            for _ in extract(model, images, some, batch_size=AT_ONCE, device=torch.device("cpu")):
+            for _ in compute_features(model, images, some, batch_size=AT_ONCE, device=torch.device("cpu")):
                 pass
 
         def read() -> None:

@@ -43,7 +43,7 @@ from benchmarks.turns import (
 )
 from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
 from stages.arrays.backend import resolve_torch_device
-from stages.extract.forward import DEPTH, extract, queue_depth, read_depth
+from stages.extract.forward import DEPTH, compute_features, queue_depth, read_depth
 from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
 from stages.ingest.synthetic.table import draw_path, synthetic_samples
@@ -96,7 +96,7 @@ class Bench:
                 for name in ("pooled", "embedding")
             ]
             with tables[0] as pooled, tables[1] as embedding:
-                pieces = extract(
+                pieces = compute_features(
                     self.model,
                     self.images,
                     torch.arange(n_images + 1).numpy(),

@@ -9,7 +9,7 @@ from benchmarks.experiment_sets import DataSet, with_recipe
 from stages.compare.cells import Metrics
 from stages.evaluate.retrieval.metrics import retrieval_of
 from stages.extract.camera_statistics import looked_for
-from stages.extract.forward import extract
+from stages.extract.forward import compute_features
 from stages.features.camera_finding import ByCamera
 from stages.features.whitening import Whitening, fit_whitening, whitened
 from stages.nn.camera_norm import CameraStatistics, by_camera
@@ -22,7 +22,7 @@ from stages.samples import GALLERY, QUERY, TRAIN
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import train
-from stages.train.recipes import resolve
+from stages.train.recipes import recipe_parameters
 from stages.train.whitened import with_whitened_head
 from stages.typing import Float32Array
 
@@ -48,7 +48,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
     n_merges = int(data.plan.merge.merge_percent * len(labels))
     for stage in range(1, data.plan.last_stage + 1):
         # the tuned schedule looks at the mean size of the clusters, here that of the run's
-        parameters = resolve(
+        parameters = recipe_parameters(
             stage,
             n_samples=len(labels),
             n_clusters=len(labels) - stage * n_merges,
@@ -84,5 +84,5 @@ def _features(model: ReidModel, weights: Artifact, dataset: Artifact) -> tuple[F
     places = None if statistics is None else statistics.places(dataset.read("camid"))
     images, frame_start = dataset.rows("images"), dataset.read("frame_start")
     with by_camera(model, statistics):
-        pieces = extract(model, images, frame_start, flip=True, places=places, device=_CPU)
+        pieces = compute_features(model, images, frame_start, flip=True, places=places, device=_CPU)
         return np.concatenate([pooled for _, pooled, _ in pieces]), statistics

@@ -29,7 +29,7 @@ from benchmarks.experiment_sets import QUICK, DataSet, Size, drawn_people, eth80
 from benchmarks.reviewer import Reviewed, Reviewer, at_random, by_worth, nearest_first, review
 from schemas.parameters import MergeParameters
 from schemas.stage_names import INIT_STAGE
-from stages.compare.plots.panels import Panel, Series, draw, save
+from stages.compare.plots.panels import Panel, Series, draw_panels, save
 from stages.compare.text import markdown_table
 from stages.extract.stage import extract
 from stages.features.prepared import compared_features
@@ -215,7 +215,7 @@ def draw_curves(path: Path, name: str, cuts: list[Cut], found: dict[float, Curve
                 for (accuracy, order), of_seeds in curves.items()
             ]
             panels.append(Panel(f"{times:g}× as many clusters as individuals", "answers", measure, series))
-    save(draw(panels, title=f"{name}: what answers are worth"), path, overwrite=True)
+    save(draw_panels(panels, title=f"{name}: what answers are worth"), path, overwrite=True)
 
 
 def _series(label: str, measure: str, cuts: list[Cut], of_seeds: list[list[Reviewed]]) -> Series:

@@ -97,7 +97,7 @@ def _each_has_its_own() -> bool:
     import torch
 
     own = np.array(list(str(torch.cuda.get_device_properties(0).uuid).encode()), dtype=np.float64)
-    return len({seen.tobytes() for seen in together().all_gather(own[None, :])}) == n_processes()
+    return len({seen.tobytes() for seen in all_processes().all_gather(own[None, :])}) == n_processes()
 
 
 def _place_here() -> int:
@@ -184,7 +184,7 @@ class TorchProcesses:
 
 
 @functools.cache
-def together() -> Processes:
+def all_processes() -> Processes:
     """The processes that torchrun started, joined at the first call and left at the end of this one.
 
     Gloo carries what lies in host memory and NCCL what lies on GPUs. Leaving is what lets a process exit while others

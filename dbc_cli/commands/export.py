@@ -114,7 +114,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from stages.assign.stage import assigned_stage
     from stages.export.folders import write_folders
     from stages.export.formats import write_layout
-    from stages.export.members import members_of, n_samples
+    from stages.export.members import n_samples, read_members
     from stages.export.pictures import warn_of_changed, with_own_times, with_seconds
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
@@ -129,7 +129,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     # those that were added are listed, too
     run = with_clusters(given.run_directory)
     stage = stage_to_show(run, assigned_stage(given.run_directory) if given.stage is None else given.stage, reporter)
-    members = members_of(run, stage, reporter, positions=positions, newest=given.run_directory)
+    members = read_members(run, stage, reporter, positions=positions, newest=given.run_directory)
     for note in (*members.notes, *_weak(run, members.stage)):
         reporter.note(note)
     if as_format is None:

@@ -35,7 +35,7 @@ def select(given: Given) -> None:
     Below the table each rule is explained in a line.
     """
     from stages.export.which_stage import taken_unasked
-    from stages.loop.choice.choose import choose, default_rule, reason, told_left_out
+    from stages.loop.choice.choose import choose, default_rule, reason, told_unjudged
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
 
@@ -53,7 +53,7 @@ def select(given: Given) -> None:
         given.note(f"export, report and others take stage {last[0]}, {last[1]}; `stage` names another")
     given.remember(only_read=True)
     rows = stage_rows(measures)
-    why, left_out = reason(measures, rule=rule), told_left_out(measures, rule=rule)
+    why, left_out = reason(measures, rule=rule), told_unjudged(measures, rule=rule)
     for warning in () if judged is None else judged.warnings:
         RichReporter().warn(warning)
     if given.flag("json"):

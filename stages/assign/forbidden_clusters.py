@@ -91,7 +91,7 @@ def answers_apart(
             barred.setdefault(sample, set()).add(int(found.label[sample]))
 
 
-def together(
+def one_answer_each(
     found: NearestClusters, encounter: Int32Array, there: Mapping[int, set[int]], *, threshold: float, apart: Apart
 ) -> NearestClusters:
     """The answers of q samples, one for all of an `encounter` (q,), `UNKNOWN` if it is not known.

@@ -13,7 +13,7 @@ from schemas.manifest import AssignmentsManifest, Execution
 from schemas.parameters import AssignParameters
 from schemas.summaries import AssignmentsSummary
 from stages.assign.calibration import Calibration
-from stages.assign.forbidden_clusters import answers_apart, apart_of, together
+from stages.assign.forbidden_clusters import answers_apart, apart_of, one_answer_each
 from stages.assign.kept_calibration import calibration_of
 from stages.constraints.derived import derived_pairs
 from stages.constraints.known_encounters import train_encounters
@@ -146,7 +146,7 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         there: dict[int, set[int]] = {}
         for each, of in zip(encounter[label >= 0].tolist(), label[label >= 0].tolist(), strict=True):
             there.setdefault(each, set()).add(of)
-        found = together(found, encounter[label < 0], there, threshold=parameters.threshold, apart=apart)
+        found = one_answer_each(found, encounter[label < 0], there, threshold=parameters.threshold, apart=apart)
         nearest, is_known = found.nearest, found.is_known
         writer.array("sample", sample)
         writer.array("label", np.where(is_known, found.label, -1))

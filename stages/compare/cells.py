@@ -99,7 +99,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResul
 
     def on_row(row: StageRow) -> None:
         watch(row)
-        stages.append(metrics_of(row))
+        stages.append(curve_point(row))
 
     run_stages(run, plan, context=context, on_row=on_row, ending=watch.last_merge)
     # stages before the first merge are measured with it
@@ -155,14 +155,14 @@ def run_cells(
     return [results[cell.name] for cell in cells]
 
 
-def metrics_of(row: StageRow) -> Metrics:
+def curve_point(row: StageRow) -> Metrics:
     """The metrics of a stage that tables and curves show; None if the data cannot give them."""
     model = row.model.summary
     own_model = model.stage == row.stage
-    return figures_of(row.metrics.summary, stage=row.stage, loss=model.loss_last if own_model else None)
+    return as_metrics(row.metrics.summary, stage=row.stage, loss=model.loss_last if own_model else None)
 
 
-def figures_of(metrics: MetricsSummary, *, stage: int, loss: float | None = None) -> Metrics:
+def as_metrics(metrics: MetricsSummary, *, stage: int, loss: float | None = None) -> Metrics:
     """Figures of one evaluation, with the `loss` of training if it is known."""
     return {
         "stage": stage,

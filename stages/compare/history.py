@@ -9,7 +9,7 @@ from schemas.manifest import AnyManifest, MetricsManifest
 from schemas.parameters import EvaluateParameters
 from schemas.rules import argument
 from schemas.stage_names import stage_label
-from stages.compare.cells import Metrics, figures_of
+from stages.compare.cells import Metrics, as_metrics
 from stages.errors import DbcError
 from stages.reporting import SILENT, Reporter
 from stages.runs.descent import metrics_now, named_stages, stages_now
@@ -21,7 +21,7 @@ from stages.runs.store import open_artifact
 def history(run: RunDirectory) -> list[Metrics]:
     """The metrics of the stages of `evaluations`."""
     found = evaluations(run)
-    return [figures_of(each.summary, stage=each.summary.stage, loss=loss_of(run, each)) for each in found]
+    return [as_metrics(each.summary, stage=each.summary.stage, loss=loss_of(run, each)) for each in found]
 
 
 def evaluations(run: RunDirectory, reporter: Reporter = SILENT) -> list[MetricsManifest]:

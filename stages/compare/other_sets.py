@@ -9,11 +9,11 @@ from pathlib import Path
 from schemas.recipes import ANOTHER_SET
 from schemas.stage_names import INIT_STAGE
 from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, OtherSet, start_from, trained_on
-from stages.compare.cells import Cell, CellResult, figures_of
+from stages.compare.cells import Cell, CellResult, as_metrics
 from stages.errors import UsageError
 from stages.reporting import Reporter
 from stages.runs.context import Context
-from stages.runs.kept_source import file_digest, read_source
+from stages.runs.kept_source import digest_of_file, read_source
 from stages.runs.run_directory import RunDirectory
 
 
@@ -34,7 +34,7 @@ def require_another_set(run: RunDirectory, source: RunDirectory, reporter: Repor
             f"`source_run` must be a run of another set, got {source.root}, which has the pictures of {run.root}; name another"
         )
     kept = [read_source(dataset) for dataset in datasets]
-    files = [{file_digest(digest) for digest in each.digests} - {""} for each in kept if each is not None]
+    files = [{digest_of_file(digest) for digest in each.digests} - {""} for each in kept if each is not None]
     if len(files) == 2 and files[0] & files[1]:
         reporter.warn(
             f"pictures of `source_run={source.root.as_posix()!r}` that are in this run, too, so that identities of its own "
@@ -58,7 +58,7 @@ def compared(run: RunDirectory, name: str, source: OtherSet, options: Options, *
         CellResult(
             root.relative_to(run.root).as_posix(),
             {"method": found[-1].features, "knows": told_of(name), "seed": options.seed},
-            tuple(figures_of(each.figures, stage=INIT_STAGE if each.features == INITIAL else 0) for each in found),
+            tuple(as_metrics(each.figures, stage=INIT_STAGE if each.features == INITIAL else 0) for each in found),
             chosen=None,
             chosen_by={},
             seconds=seconds,

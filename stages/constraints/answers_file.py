@@ -18,7 +18,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import whole_number
 from stages.ingest.named_pictures import NamedPictures
-from stages.runs.kept_source import KeptSource, file_digest, read_source
+from stages.runs.kept_source import KeptSource, digest_of_file, read_source
 from stages.runs.source_names import tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -141,7 +141,7 @@ class NamedSamples:
         if self._kept is None or earlier._kept is None or set(now) & set(then):
             return False
         return (
-            not set(map(file_digest, now)) & set(map(file_digest, then))
+            not set(map(digest_of_file, now)) & set(map(digest_of_file, then))
             or any(image in self._by_content for image in then)
             or any(image in earlier._by_content for image in now)
         )
@@ -156,7 +156,7 @@ class NamedSamples:
         earlier, sample = before
         images = earlier._contents(sample)
         samples = [self._by_content[image] for image in images if image in self._by_content]
-        for file in map(file_digest, images):
+        for file in map(digest_of_file, images):
             if len(earlier._by_file_content[file]) == 1:
                 samples += only if len(only := self._by_file_content.get(file, set())) == 1 else ()
         return next((place for each in samples if (place := self._place_of[each]) is not None), _GONE)
@@ -197,7 +197,7 @@ class NamedSamples:
         found: dict[str, set[int]] = {}
         for sample in range(len(self._frame_start) - 1):
             for digest in self._contents(sample):
-                found.setdefault(file_digest(digest), set()).add(sample)
+                found.setdefault(digest_of_file(digest), set()).add(sample)
         return found
 
     def _find(self, name: str) -> list[int] | None:
@@ -224,7 +224,7 @@ class NamedSamples:
         return sorted({sample for path in paths for sample in self._by_path[path]})
 
 
-def read_table(file: Path) -> CsvFile:
+def read_answers_table(file: Path) -> CsvFile:
     """The rows of a file of answers as they are, the answers in small letters; UsageError if it is no such table."""
     table = read_csv_file(file, columns=COLUMNS, may_be_empty=True)
     missing = [name for name in COLUMNS if name not in table.cells]
@@ -240,7 +240,7 @@ def read_table(file: Path) -> CsvFile:
 
 def read_answers(file: Path, samples: NamedSamples) -> AnsweredPairs:
     """The answers in `file` about `samples`; UsageError, one line with file and row, for what cannot be meant."""
-    table = read_table(file)
+    table = read_answers_table(file)
     pairs = np.zeros((len(table), 2), dtype=np.int64)
     is_same, is_unsure, is_left_out = np.zeros((3, len(table)), dtype=bool)
     n_gone = 0

@@ -15,7 +15,7 @@ from PIL import Image
 
 from stages.errors import DbcError, UsageError, file_problem
 from stages.export.members import Member
-from stages.export.pictures import require_within
+from stages.export.pictures import require_box_within
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, whole_pictures
 from stages.ingest.known_later import NEW
@@ -93,7 +93,7 @@ def _copy(places: Sequence[tuple[Member, str]], folder: Path, pictures: PictureF
 def _save(members: Sequence[tuple[Member, str]], picture: Image.Image, folder: Path) -> None:
     for row, place in members:
         left, top, width, height = box = row.cut_out or (0, 0, *picture.size)
-        require_within(row, box, picture.size)
+        require_box_within(row, box, picture.size)
         picture.crop((left, top, left + width, top + height)).save(folder / place, quality=95)
 
 

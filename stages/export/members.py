@@ -134,7 +134,7 @@ class Members:
             (new, "that were added and are of new individuals, as dbc assign found"),
             (later, "that were added and are in no cluster yet (dbc assign gives them one)"),
         )
-        notes = [f"{samples_are(self.dataset)} {what}: {counted(rows)}" for rows, what in told if rows]
+        notes = [f"{samples_are(self.dataset)} {what}: {told_samples(rows)}" for rows, what in told if rows]
         if any(row.tracklet is not None for row in self.rows):
             notes += filter(None, [tracklet_names(self.dataset)[1]])
         if self.changes is not None and self.changes.n_changed:
@@ -188,7 +188,7 @@ def n_samples(rows: Sequence[Member]) -> int:
     return len(tracks) + sum(row.track is None for row in rows)
 
 
-def counted(rows: Sequence[Member]) -> str:
+def told_samples(rows: Sequence[Member]) -> str:
     """The number of samples, and if they are tracks that of their boxes or frames, too: `1, of 4 boxes`."""
     n = n_samples(rows)
     if n == len(rows):
@@ -196,7 +196,7 @@ def counted(rows: Sequence[Member]) -> str:
     return f"{n}, of {len(rows)} {'frames' if all(row.box is None for row in rows) else 'boxes'}"
 
 
-def members_of(
+def read_members(
     run: RunDirectory,
     stage: int,
     reporter: Reporter,

@@ -113,7 +113,7 @@ def with_seconds(members: Members, reporter: Reporter) -> Members:
     return replace(members, rows=tuple(map(timed, members.rows)))
 
 
-def require_within(row: Member, box: tuple[float, float, float, float], size: tuple[int, int]) -> None:
+def require_box_within(row: Member, box: tuple[float, float, float, float], size: tuple[int, int]) -> None:
     """Raise DbcError if `box` reaches beyond the picture of `row`, which has that `size` now: no box did at ingest."""
     left, top, width, height = box
     if left + width > size[0] or top + height > size[1]:

@@ -17,7 +17,7 @@ from stages.extract.added_samples import Chosen, rows_before
 from stages.extract.camera_statistics import looked_for
 from stages.extract.collapse import CollapseCheck
 from stages.extract.forward import Share
-from stages.extract.forward import extract as extract_pieces
+from stages.extract.forward import compute_features as extract_pieces
 from stages.extract.frames import n_frames_used, rows_per_piece
 from stages.nn.camera_norm import CameraStatistics, by_camera, keep_statistics, kept_statistics
 from stages.nn.execution import torch_execution

@@ -35,7 +35,7 @@ class Share:
     n_processes: int = 1
 
 
-def extract(
+def compute_features(
     model: ReidModel,
     images: StoredImages,
     frame_start: Int64Array,

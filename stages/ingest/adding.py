@@ -14,11 +14,19 @@ import numpy as np
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import alike_note
-from stages.ingest.joining import NAMED, already_held, joined, own_encounters, said_otherwise, stored_samples, texts_of
+from stages.ingest.joining import (
+    NAMED,
+    already_held,
+    join_samples,
+    own_encounters,
+    said_otherwise,
+    stored_samples,
+    texts_of,
+)
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
-from stages.runs.kept_source import KeptSource, file_digest, file_digests, read_source
+from stages.runs.kept_source import KeptSource, digest_of_file, file_digests, read_source
 from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples
@@ -83,7 +91,7 @@ def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Pa
     path = _from_root(new.path, root, old_root)
     _refuse_changed(dict(zip(path, new.path, strict=True)), stored.path, kept.digests, path, new_digests)
     owner = np.where(goes_on[is_new] < 0, len(stored) + np.arange(len(new)), goes_on[is_new])
-    everything, rows = joined(stored, new).with_images_of(np.concatenate([np.arange(len(stored)), owner]))
+    everything, rows = join_samples(stored, new).with_images_of(np.concatenate([np.arange(len(stored)), owner]))
     brought, paths = set(new.encounter_name), _at(rows, stored.path + path)
     all_digests = _at(rows, (*kept.digests, *new_digests))
     order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
@@ -150,7 +158,7 @@ def _of_other_pictures(
     samples: Samples, digests: Sequence[str], stored: Sequence[str], is_new: BoolArray, findings: Findings
 ) -> BoolArray:
     """(n_samples) True for pictures of which the run has no boxes yet; warns of whole pictures in a run of boxes."""
-    there = {file_digest(digest) for digest in stored}
+    there = {digest_of_file(digest) for digest in stored}
     others = np.array([digests[image] not in there for image in samples.frame_start[:-1].tolist()], dtype=np.bool_)
     for n, told in (
         ((is_new & others).sum(), "are taken whole"),

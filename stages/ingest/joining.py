@@ -147,7 +147,7 @@ def _times(samples: Samples) -> list[str]:
     return [samples.timestamp[image] if samples.timestamp else "" for image in samples.frame_start[:-1].tolist()]
 
 
-def joined(before: Samples, new: Samples) -> Samples:
+def join_samples(before: Samples, new: Samples) -> Samples:
     """The samples of `before`, then those of `new`; `before` keeps its numbers.
 
     A number of `new` becomes that which `before` has for the same text, or the next one; where a table has numbers and no

@@ -120,7 +120,7 @@ def _by_kind(camid: Int32Array, is_grey: BoolArray, has_own: BoolArray) -> Int32
     return cameras
 
 
-def of_samples(dataset: Artifact, samples: Int64Array) -> Kinds:
+def kinds_of_samples(dataset: Artifact, samples: Int64Array) -> Kinds:
     """`grey_coloured_black` of the first images of `samples` (n,), as they are stored."""
     return grey_coloured_black(dataset.rows("images").__getitem__, dataset.read("frame_start")[:-1][samples])
 
@@ -132,7 +132,7 @@ def tell_light(dataset: Artifact, reporter: Reporter, kinds: Kinds | None = None
     """
     n_samples = len(dataset.read("camid"))
     n = min(n_samples, MOST_LOOKED_AT)
-    is_grey, is_coloured, is_black = of_samples(dataset, np.arange(n)) if kinds is None else kinds
+    is_grey, is_coloured, is_black = kinds_of_samples(dataset, np.arange(n)) if kinds is None else kinds
     of = f"of {n} pictures{' looked at' if n_samples > n else ''}"
     if is_black.any():
         first = dataset.read("path")[dataset.read("frame_start")[np.flatnonzero(is_black)[0]]]
@@ -165,7 +165,7 @@ def _took_both(camid: Int32Array, is_grey: BoolArray, is_coloured: BoolArray) ->
 def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     """A line if clusters `labels` (n_train,) hold grey and coloured pictures far more rarely than chance; else None."""
     train = np.flatnonzero(dataset.read("split") == TRAIN)[:MOST_LOOKED_AT]
-    is_grey, is_coloured, _ = of_samples(dataset, train)
+    is_grey, is_coloured, _ = kinds_of_samples(dataset, train)
     is_either = is_grey | is_coloured
     rare = rarely_mixed(labels[: len(is_grey)][is_either], is_grey[is_either])
     return rare and (

@@ -19,7 +19,7 @@ from stages.merge.constrained import require_in_source
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges, require_fewer_clusters
 from stages.nn.initial_agreement import require_initial
 from stages.runs.run_directory import RunDirectory, dataset_manifest
-from stages.train.recipes import resolve
+from stages.train.recipes import recipe_parameters
 from stages.wording import so_many
 
 AS_FEATURES_ASK = 0
@@ -175,7 +175,7 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
         )
     if not plan.merge_only:
         # values out of bounds are told before any stage is made
-        resolve(
+        recipe_parameters(
             plan.last_stage,
             n_samples=n_samples,
             n_clusters=max(1, n_samples),

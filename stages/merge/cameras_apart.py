@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stages.merge.clustering import Task
 
 
-def require_cameras(task: Task, method: str) -> Int64Array:
+def require_two_cameras(task: Task, method: str) -> Int64Array:
     """The cameras (n,) of `task`; UsageError unless two or more are known."""
     if task.camid is None or len(np.unique(task.camid[task.camid >= 0])) < 2:
         raise UsageError(f"`clusterer={method!r}` needs the cameras of samples, at least two; got fewer")
@@ -35,7 +35,7 @@ def squared_distances(rows: Float32Array, columns: Float32Array) -> Float64Array
     return np.maximum(2 - 2 * (rows.astype(np.float64) @ columns.astype(np.float64).T), 0)
 
 
-def joined(n_samples: int, links: Sequence[tuple[int, int]]) -> Int64Array:
+def joined_groups(n_samples: int, links: Sequence[tuple[int, int]]) -> Int64Array:
     """Labels (n_samples,) of the groups that `links` connect, in order of their first sample; −1 for unlinked samples."""
     labels = np.full(n_samples, -1, dtype=np.int64)
     if not links:

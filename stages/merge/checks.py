@@ -23,8 +23,8 @@ def require_options(lambda_: float, n_merges: int, *, update: str, intra_normali
         raise UsageError(f"`lambda_` must be at least 0 and finite, got {lambda_}; the published value is 0.1")
     if n_merges < 1:
         raise UsageError(f"`n_merges` must be at least 1, got {n_merges}")
-    require_known("update", update, get_args(Update))
-    require_known("intra_normalizer", intra_normalizer, get_args(IntraNormalizer))
+    require_one_of("update", update, get_args(Update))
+    require_one_of("intra_normalizer", intra_normalizer, get_args(IntraNormalizer))
 
 
 def with_defaults(
@@ -34,7 +34,7 @@ def with_defaults(
 
     Raises UsageError if there is no `criterion` of that name.
     """
-    require_known("criterion", criterion, criterion_names())
+    require_one_of("criterion", criterion, criterion_names())
     merging = merging_by(DEFAULT_RECIPE, criterion, update)
     return (
         PUBLISHED_LAMBDA[criterion] if lambda_ is None else lambda_,
@@ -43,7 +43,7 @@ def with_defaults(
     )
 
 
-def require_known(name: str, value: str, known: Sequence[str]) -> None:
+def require_one_of(name: str, value: str, known: Sequence[str]) -> None:
     """Raise UsageError unless `value`, the argument `name`, is one of `known`."""
     if value not in known:
         raise UsageError(f"unknown `{name}` '{value}': choose {', '.join(known[:-1])} or {known[-1]}")

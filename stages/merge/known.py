@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 4096
 
 
-def require_known(task: Task, method: str) -> Int64Array:
+def require_labels(task: Task, method: str) -> Int64Array:
     """The known labels (n,) of `task`, −1 for unknown ones; UsageError if none is known."""
     if task.known is None or not (task.known >= 0).any():
         raise UsageError(f"`clusterer={method!r}` needs `labels`, a table of samples whose identity is known; got none")

@@ -17,7 +17,7 @@ from stages.arrays.device_memory import limited_pool
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.screening_products import host_product
 from stages.merge.beginning import beginning_of
-from stages.merge.checks import require_counts, require_known, require_number, require_together
+from stages.merge.checks import require_counts, require_number, require_one_of, require_together
 from stages.merge.memory_model import LARGEST_TILE, engine_bytes, pair_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
@@ -147,9 +147,9 @@ def merge_stage(
         intra_normalizer=intra_normalizer,
         constraints=constraints,
     )
-    require_known("metric", metric, get_args(SampleMetric))
-    require_known("kernels", kernels, get_args(Kernels))
-    require_known("precision", precision, PRECISIONS)
+    require_one_of("metric", metric, get_args(SampleMetric))
+    require_one_of("kernels", kernels, get_args(Kernels))
+    require_one_of("precision", precision, PRECISIONS)
     require_counts(tile=tile, n_threads=n_threads, memory_limit=memory_limit)
     ranking = criterion_of(criterion, lambda_=start.lambda_, normalizer=start.intra_normalizer)
     update, joined, nodes = start.update, start.joined, start.nodes

@@ -40,7 +40,7 @@ from stages.merge.schedule import (
     stage_merges,
 )
 from stages.merge.selection.links import PairConstraints
-from stages.processes import Processes, together
+from stages.processes import Processes, all_processes
 from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import (
@@ -135,7 +135,7 @@ def merge(
         notes=tuple(warned.warned),
     )
 
-    processes = together()
+    processes = all_processes()
 
     @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:

@@ -44,7 +44,7 @@ def metrics_by_stage(run: RunDirectory, measured: Mapping[int, Artifact | None])
     return {stage: measured.get(stage, newest.get(stage)) for stage in stages}
 
 
-def figures_of(run: RunDirectory, stage: int, metrics: Artifact | None) -> dict[str, Any]:
+def stage_facts(run: RunDirectory, stage: int, metrics: Artifact | None) -> dict[str, Any]:
     """The figures of `stage` in its `metrics`, and its clusters and loss; a figure that is not known is None."""
     clusters, model = run.find("clusters", stage), run.find("model", stage)
     figures: dict[str, Any] = {} if metrics is None else metrics_manifest(metrics).summary.model_dump()

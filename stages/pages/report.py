@@ -15,7 +15,7 @@ from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
 from stages.loop.choice.stage import judge
 from stages.output_files import write_text
-from stages.pages.facts import curves, figures_of, metrics_by_stage, warnings_of, what_was_run
+from stages.pages.facts import curves, metrics_by_stage, stage_facts, warnings_of, what_was_run
 from stages.pages.markup import json_in_html, page
 from stages.pages.merge_sides import merges_of
 from stages.pages.pictures import thumbnails
@@ -24,7 +24,7 @@ from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
 from stages.reporting import Reporter
 from stages.runs.descent import older_chain
-from stages.runs.lineage import dataset_of, made_from, metrics_of, told_left_out
+from stages.runs.lineage import dataset_of, made_from, metrics_of, told_unclustered
 from stages.runs.naming import lineage_of
 from stages.runs.run_directory import (
     RunDirectory,
@@ -93,7 +93,7 @@ def write_report(
         pinned: dict[ArtifactKind, int] = {kind: version for kind, version in run.pinned.items() if kind == "dataset"}
         now = replace(run, pinned=pinned)
         own, measured = now.choose(clusters, stage), metrics_by_stage(now, {stage: metrics})
-        stages = [figures_of(own, each, found) for each, found in measured.items()]
+        stages = [stage_facts(own, each, found) for each, found in measured.items()]
         shown = [metrics_manifest(each) for each in measured.values() if each]
         mixed = evaluated_otherwise(shown)
         several = mixed or shown_of_several(own, shown)
@@ -101,7 +101,7 @@ def write_report(
             (reporter.warn if mixed else reporter.note)(several)
         figures = next((each for each in stages if each["stage"] == stage), {})
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
-        left_out = told_left_out(RunDirectory(run.root), reported.dataset)
+        left_out = told_unclustered(RunDirectory(run.root), reported.dataset)
         told = [*filter(None, (left_out, several, older_chain(now, clusters))), *warnings_of(lineage)]
         lines = list(map(worded, told))
         body = report_body(title, reported, figures=figures, drawn=drawn, first=first, told=lines, run=ran)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from schemas.choices import Answer
-from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, NamedSamples, read_answers, read_table
+from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, NamedSamples, read_answers, read_answers_table
 from stages.constraints.contradictions import first_contradiction
 from stages.errors import UsageError
 from stages.output_files import alone_in_writing, rows_as_csv, write_text
@@ -152,7 +152,7 @@ class _Table:
         """The book of answers in `file`; an empty one if there is no file."""
         if not file.exists():
             return cls()
-        table = read_table(file)
+        table = read_answers_table(file)
         header, *rows = table.written()
         return cls(header, rows, table.delimiter)
 
@@ -176,7 +176,7 @@ class _Table:
 
 def read_rows(file: Path) -> list[Row]:
     """The rows of a file of answers; UsageError if it is no such table."""
-    table = read_table(file)
+    table = read_answers_table(file)
     return list(zip(*(table.cells[name] for name in COLUMNS), strict=True))
 
 

@@ -12,7 +12,7 @@ from typing import get_args
 from schemas.choices import Cache
 from stages.errors import DbcWarning, UsageError
 from stages.escapes import visible_line
-from stages.processes import Processes, is_leader, own_device, together
+from stages.processes import Processes, all_processes, is_leader, own_device
 from stages.reporting import Reporter, Silent
 
 
@@ -93,7 +93,7 @@ class Context:
     @property
     def processes(self) -> Processes:
         """All processes that torchrun started; this one alone without torchrun."""
-        return together()
+        return all_processes()
 
     @property
     def own_device(self) -> str:

@@ -53,9 +53,9 @@ def _key(dataset: Artifact) -> str:
 
 def file_digests(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
     """The digest of the file at each path."""
-    return {path: file_digest(digest) for path, digest in zip(paths, digests, strict=True)}
+    return {path: digest_of_file(digest) for path, digest in zip(paths, digests, strict=True)}
 
 
-def file_digest(digest: str) -> str:
+def digest_of_file(digest: str) -> str:
     """The digest of the file that an image is in; its own also tells its box and frame."""
     return digest.partition(" ")[0]

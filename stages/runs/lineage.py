@@ -198,7 +198,7 @@ def with_clusters(run: RunDirectory, tell: Callable[[str], None] | None = None) 
         if grown.stages("clusters"):
             if dataset is newest:
                 return run
-            if tell is not None and (told := told_left_out(run, dataset)):
+            if tell is not None and (told := told_unclustered(run, dataset)):
                 tell(told)
             return grown
         dataset = made_from(run, dataset, "dataset")
@@ -221,7 +221,7 @@ def are_assigned(run: RunDirectory) -> bool:
     return clusters is not None and clusters.manifest.id == to.id
 
 
-def told_left_out(run: RunDirectory, dataset: Artifact) -> str | None:
+def told_unclustered(run: RunDirectory, dataset: Artifact) -> str | None:
     """A line about train samples of the run's dataset that are not in `dataset`, which clusters are of; None for none."""
     newest = run.require("dataset")
     n_added = dataset_manifest(newest).summary.n_train - dataset_manifest(dataset).summary.n_train

@@ -12,7 +12,7 @@ import torch
 
 from stages.arrays.backend import resolve_torch_device
 from stages.errors import DbcError, UsageError
-from stages.extract.forward import extract
+from stages.extract.forward import compute_features
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_image, image_suffixes, without_warnings
 from stages.ingest.decode.pixels import is_video
@@ -75,7 +75,7 @@ def embed(
     statistics = kept_statistics(features)
     places = None if statistics is None else statistics.places(camid)
     with by_camera(model, statistics):
-        pieces = extract(
+        pieces = compute_features(
             model,
             pictures,
             np.arange(len(pictures) + 1, dtype=np.int64),

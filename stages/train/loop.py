@@ -28,7 +28,7 @@ from stages.train.checkpoints import StageCheckpoints
 from stages.train.freeze import freeze_through, set_training_mode
 from stages.train.health import Health, guessed_loss
 from stages.train.images.augment import augmented_input
-from stages.train.images.draws import draw_step, of_samples
+from stages.train.images.draws import draw_of_samples, draw_step
 from stages.train.images.feed import ToInput, feed
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource
@@ -267,7 +267,7 @@ def _train_epoch(state: State, task: _Task) -> None:
         state.feature_sum = torch.zeros((), device=task.device)
     batches = in_batches(state.order, task.batch_size)[state.batch :]
     whole = (draw_step(batch, samples, parameters=parameters, generator=state.generator) for batch in batches)
-    draws = (of_samples(draw, task.shared.own(len(draw.samples))) for draw in whole)
+    draws = (draw_of_samples(draw, task.shared.own(len(draw.samples))) for draw in whole)
     readings = Readings()
     norm = camera_norm_of(state.model.backbone)
     with closing(feed(draws, task.source, device=task.device, to_input=task.to_input)) as fed:

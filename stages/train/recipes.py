@@ -30,7 +30,7 @@ def published_freeze(backbone: str) -> str:
     return "layer2" if backbone.startswith(("resnet", "resnext", "wide_resnet")) else HALF
 
 
-def resolve(
+def recipe_parameters(
     stage: int,
     *,
     n_samples: int,

@@ -43,7 +43,7 @@ from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import remove_checkpoints
 from stages.train.hand_on import hand_on
 from stages.train.parents import Parents
-from stages.train.recipes import resolve
+from stages.train.recipes import recipe_parameters
 
 
 def train(
@@ -217,7 +217,7 @@ def _parameters(
     n_samples = summary.n_train
     if not n_samples:
         raise DbcError(f"{dataset.path} has no train samples; ingest data with a train split of at least 2")
-    return resolve(
+    return recipe_parameters(
         stage,
         n_samples=n_samples,
         n_clusters=n_samples - n_joined if clusters is None else clusters_manifest(clusters).summary.n_clusters,

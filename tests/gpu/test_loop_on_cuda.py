@@ -16,7 +16,7 @@ from schemas.parameters import (
     SyntheticParameters,
 )
 from stages.extract import network
-from stages.extract.forward import extract as extract_pieces
+from stages.extract.forward import compute_features as extract_pieces
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.loop.plan import Plan

@@ -112,6 +112,6 @@ def test_others_that_never_start_are_not_waited_for_without_end(
     for name, value in place.items():
         monkeypatch.setenv(name, value)
     # another test may have asked as the only process
-    processes.together.cache_clear()
+    processes.all_processes.cache_clear()
     with pytest.raises(DbcError, match=f"process {rank} of 2 did not meet the others at 127.0.0.1:{port} within"):
-        processes.together()
+        processes.all_processes()

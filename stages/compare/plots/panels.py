@@ -58,7 +58,7 @@ class Panel:
     joined: bool = True
 
 
-def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
+def draw_panels(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
     """The panels, two in a row, over one legend, in which `ring` is the text for ringed points."""
     keep_cache("MPLCONFIGDIR", ".config/matplotlib")
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stages.compare.plots.curves import NAMES, Stage, against_clusters, against_stage, against_value
-from stages.compare.plots.panels import Panel, draw
+from stages.compare.plots.panels import Panel, draw_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None)
         against_stage("loss", {"loss": [stages]}),
     ]
     title = title if together.series else f"{title} ({WITHOUT})"
-    return draw([panel for panel in panels if panel.series], title=title, ring=CHOSEN)
+    return draw_panels([panel for panel in panels if panel.series], title=title, ring=CHOSEN)
 
 
 def comparison_sheet(
@@ -54,7 +54,7 @@ def comparison_sheet(
         # without identities
         panels = [against_stage(name, runs, chosen=chosen) for name in ("cluster_silhouette", "n_clusters")]
         title = f"{title} ({WITHOUT})"
-    return draw(_varied(panels), title=title, ring=CHOSEN if chosen else "")
+    return draw_panels(_varied(panels), title=title, ring=CHOSEN if chosen else "")
 
 
 def value_sheet(
@@ -65,7 +65,7 @@ def value_sheet(
 ) -> Figure:
     """Figures by the values of a parameter; `outcomes` holds for each figure's name its lines by label."""
     panels = [against_value(name, parameter, lines) for name, lines in outcomes.items()]
-    return draw(_varied(panels), title=title)
+    return draw_panels(_varied(panels), title=title)
 
 
 def _varied(panels: Sequence[Panel]) -> list[Panel]:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.export.members import Member
-from stages.export.pictures import paths_without_time, require_within, with_times
+from stages.export.pictures import paths_without_time, require_box_within, with_times
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, shown_size
 from stages.ingest.decode.video_file import frame_seconds
@@ -144,7 +144,7 @@ class IngestedSource:
     def box_within(self, row: Member) -> Box:
         """The box within its picture; DbcError if the picture is smaller now, so that the box reaches beyond it."""
         box = self.box(row)
-        require_within(row, box, self.size(row.path))
+        require_box_within(row, box, self.size(row.path))
         return box
 
     def shares(self, row: Member) -> Box:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.export.formats.format import ExportFormat, IngestedSource, Layout, counts
-from stages.export.members import Member, counted
+from stages.export.members import Member, told_samples
 from stages.export.tables import csv_text
 from stages.ingest.decode.pixels import is_video
 
@@ -42,7 +42,7 @@ def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     if not any(columns["sequence_id"]):
         del columns["sequence_id"]
     notes += counts(
-        (counted(alone) if alone else 0, "boxes or tracks that are in no cluster, under numbers of their own"),
+        (told_samples(alone) if alone else 0, "boxes or tracks that are in no cluster, under numbers of their own"),
         (columns["timestamp"].count(None), "MatchyPatchy wants a time for each picture; boxes without one"),
     )
     return Layout({"": csv_text(columns)}, notes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES
-from stages.ingest.formats.boxes_file import AI_CITY, Row, begins_with_cameras, rows_of
+from stages.ingest.formats.boxes_file import AI_CITY, Row, begins_with_cameras, read_track_rows
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import only_one
 from stages.ingest.formats.listing import first_files, list_images, subfolders
@@ -28,7 +28,7 @@ def read_ai_city(source: Path, root: Path, parameters: IngestParameters, finding
     file = only_one(texts, source, wanted="one text whose lines begin with a camera", advice="; give the file itself")
     is_skipped = parameters.on_bad_image == "skip"
     rows: dict[int, list[Row]] = {}
-    for row in rows_of(file, AI_CITY, is_truth=False, may_repeat=is_skipped)[0]:
+    for row in read_track_rows(file, AI_CITY, is_truth=False, may_repeat=is_skipped)[0]:
         rows.setdefault(row.camera, []).append(row)
     cameras = _cameras(root, file)
     lost = sorted(rows.keys() - cameras.keys())

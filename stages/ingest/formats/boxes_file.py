@@ -77,7 +77,7 @@ class Row(NamedTuple):
     camera: int = 0
 
 
-def rows_of(file: Path, form: Form = MOT, *, is_truth: bool, may_repeat: bool = False) -> tuple[list[Row], int]:
+def read_track_rows(file: Path, form: Form = MOT, *, is_truth: bool, may_repeat: bool = False) -> tuple[list[Row], int]:
     """The lines of `file`, and how many more are ignored: of ground truth (`is_truth`) with confidence 0, of KITTI `DontCare`.
 
     UsageError for a line that is not of this `form`, or that repeats the track of an earlier one in its frame (of its camera)

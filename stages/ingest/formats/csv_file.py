@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats.names import is_missing
-from stages.ingest.formats.programs import Program, joined, program_of
+from stages.ingest.formats.programs import Program, joined_path, program_of
 from stages.ingest.formats.relative_paths import relative_path, told_beginning
 from stages.plain_files import beginning, plain_file, why_not_utf8
 from stages.wording import counted, plain, shortened, shown
@@ -141,7 +141,7 @@ def read_csv_file(
             for name, place in found:
                 cell = row[place] if place < len(row) else ""
                 if name == "path":
-                    cell = joined(row, parts) or cell
+                    cell = joined_path(row, parts) or cell
                     to = None if are_ingested else top
                     cells[name].append(_relative(file, reader.line_num, cell, folder, to))
                 else:

@@ -15,7 +15,7 @@ from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.format import BOXES, NAMING, Format
 from stages.ingest.formats.json_file import load_json
 from stages.ingest.formats.numbers import number_of, score_of, size_of, text_of
-from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of
+from stages.ingest.formats.picture_files import Annotated, Kind, box_attributes
 from stages.wording import shown
 
 _AREAS = frozenset({"rectangle", "polygon", "mask", "oriented_rectangle", "rotation"})
@@ -48,7 +48,7 @@ def _read(file: Path, left_out: Counter[str], told: Counter[str]) -> Annotated |
             told["shapes that are one with an earlier one of their label and group_id"] += 1
         low, high = ([*map(choose, zip(*corners, strict=True))] for choose in (min, max))
         attributes = shape.get("attributes")
-        fields = attributes_of(attributes, origin) if isinstance(attributes, dict) else {}
+        fields = box_attributes(attributes, origin) if isinstance(attributes, dict) else {}
         row = Detection("", origin, category=label, score=score_of(shape.get("score"), origin), size=size, **fields)
         boxes[key] = (before or row)._replace(box=(low[0], low[1], high[0] - low[0], high[1] - low[1]))
     return Annotated(text_of(content["imagePath"], shown(file), name="imagePath"), list(boxes.values()))

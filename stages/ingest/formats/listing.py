@@ -87,7 +87,7 @@ def left_out(folder: Path, *, taken: Collection[str], places: Counter[str] | Non
     try:
         for path, _ in _walk(str(folder), "", recursive=True, above=(), hidden=True):
             if path not in taken:
-                counts[kind_of(path)] += 1
+                counts[left_out_kind(path)] += 1
                 if places is not None and suffix_of(path) in image_suffixes():
                     places[path.rpartition("/")[0]] += 1
     except OSError:
@@ -158,7 +158,7 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
         ]
         lost += missing
         prefix = f"{folder}/" if folder else ""
-        beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in known)
+        beside.update(left_out_kind(name) for name in there.difference(names) if f"{prefix}{name}" not in known)
     lost.sort()
     return LostFiles(lost, beside, _hint(root, paths[lost[0]]) if lost else "")
 
@@ -259,7 +259,7 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _SYSTEM_FOLDERS
 
 
-def kind_of(path: str) -> str:
+def left_out_kind(path: str) -> str:
     """Kind of file that `left_out` counts it as."""
     parts = path.split("/")
     if not parts[-1]:

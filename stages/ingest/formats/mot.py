@@ -27,8 +27,8 @@ from stages.ingest.formats.boxes_file import (
     looks_like_mot,
     of_other_length,
     other_lengths,
+    read_track_rows,
     refuse_cameras,
-    rows_of,
 )
 from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.detections import samples_of
@@ -88,7 +88,9 @@ def read_sequences(
     """The samples of `every` sequence of `source` whose file has boxes; their frames lie in the folder `place` of `root`."""
     sequences = _with_boxes(every, findings)
     may_repeat = parameters.on_bad_image == "skip"
-    found = [rows_of(each.boxes, each.form, is_truth=_is_truth(each), may_repeat=may_repeat) for each in sequences]
+    found = [
+        read_track_rows(each.boxes, each.form, is_truth=_is_truth(each), may_repeat=may_repeat) for each in sequences
+    ]
     findings.notes += [
         f"{shown(sequence.boxes)}: boxes {'of DontCare' if sequence.form is KITTI else 'with confidence 0'} that are left "
         f"out: {n_ignored}"

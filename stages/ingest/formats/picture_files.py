@@ -183,7 +183,7 @@ def key_of(name: str) -> str:
     return name.strip().casefold().replace("_", "")
 
 
-def attributes_of(said: Mapping[str, object], origin: str) -> dict[str, Any]:
+def box_attributes(said: Mapping[str, object], origin: str) -> dict[str, Any]:
     """Identity, tracklet and view as the attributes of a box say them, those that do."""
     found: dict[str, Any] = {}
     for name, value in said.items():

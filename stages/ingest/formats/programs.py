@@ -72,7 +72,7 @@ def program_of(names: Collection[str]) -> Program | None:
     return next((each for each in PROGRAMS if "path" not in names and set(each.path) <= set(names)), None)
 
 
-def joined(row: Sequence[str], parts: Sequence[int]) -> str:
+def joined_path(row: Sequence[str], parts: Sequence[int]) -> str:
     """The path that the cells `parts` of a row make, with / for each backslash; empty without the name of a file."""
     cells = [row[part].strip() for part in parts if part < len(row)]
     return "/".join(filter(None, cells)).replace("\\", "/") if len(cells) == len(parts) > 0 and cells[-1] else ""

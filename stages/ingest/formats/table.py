@@ -27,7 +27,7 @@ from stages.ingest.formats.table_cells import (
     SIDES,
     SIZE,
     TRACKS,
-    rows_of,
+    table_rows,
     with_points,
     with_tracks,
 )
@@ -87,7 +87,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     _report_columns(table, findings)
     own_place = [table.file.name] if root == table.file.parent else []
     samples = samples_of(
-        rows_of(table, box, findings),
+        table_rows(table, box, findings),
         source=table.file,
         root=root,
         parameters=parameters,

@@ -53,7 +53,7 @@ def with_points(table: CsvFile, findings: Findings) -> CsvFile:
     return replace(table, cells={**table.cells, **found})
 
 
-def rows_of(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:
+def table_rows(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:
     """The rows of a table, each a box (columns `box`) or, if those cells are empty, a whole picture or frame."""
     given = _boxes(table, box)
     is_relative = bool(given) and max(max(map(abs, each)) for each in given.values()) <= 1

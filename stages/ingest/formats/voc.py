@@ -15,7 +15,7 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.format import BOXES, NAMING, Format
 from stages.ingest.formats.numbers import box_of, number_of, score_of, size_of
-from stages.ingest.formats.picture_files import Annotated, Kind, attributes_of
+from stages.ingest.formats.picture_files import Annotated, Kind, box_attributes
 from stages.plain_files import plain_file
 from stages.wording import plain, shown
 
@@ -46,7 +46,7 @@ def _read(file: Path, left_out: Counter[str], told: Counter[str]) -> Annotated |
         scores = (_text(each, "score"), _text(each, "confidence"), said.get("score"), said.get("confidence"))
         told["boxes marked as difficult, taken like the others"] += _text(each, "difficult") not in ("", "0")
         told["boxes that are turned, taken as they are before the turn"] += bool(number_of(said.get("rotation")))
-        fields = {"view": "" if pose.casefold() == _NO_POSE else pose, **attributes_of(said, origin)}
+        fields = {"view": "" if pose.casefold() == _NO_POSE else pose, **box_attributes(said, origin)}
         boxes.append(
             Detection(
                 path="",

@@ -82,7 +82,7 @@ def limb(canvas: Canvas, start: tuple[float, float], end: tuple[float, float], *
     off_x, off_y = x - along * run, y - along * rise
     radius = radii[0] + along * (radii[1] - radii[0])
     inside = radius - np.sqrt(off_x * off_x + off_y * off_y)
-    return Patch(rows, columns, covered(inside, canvas.density), np.clip(off_x / radius, -1, 1))
+    return Patch(rows, columns, shape_coverage(inside, canvas.density), np.clip(off_x / radius, -1, 1))
 
 
 def ellipse(canvas: Canvas, centre: tuple[float, float], *, radii: tuple[float, float]) -> Patch:
@@ -93,7 +93,7 @@ def ellipse(canvas: Canvas, centre: tuple[float, float], *, radii: tuple[float, 
     across = (canvas.x[:, columns] - centre[0]) / radii[0]
     down = (canvas.y[rows] - centre[1]) / radii[1]
     inside = (1 - np.sqrt(across * across + down * down)) * min(radii)
-    return Patch(rows, columns, covered(inside, canvas.density), np.clip(across + 0 * down, -1, 1))
+    return Patch(rows, columns, shape_coverage(inside, canvas.density), np.clip(across + 0 * down, -1, 1))
 
 
 def column(canvas: Canvas, x: float, knots: Outline, *, lean: float = 0.0) -> Patch:
@@ -109,12 +109,12 @@ def column(canvas: Canvas, x: float, knots: Outline, *, lean: float = 0.0) -> Pa
     for (upper, wide), (lower, next_wide) in pairwise(knots):
         half = half + np.clip((y - upper) / (lower - upper), 0, 1) * (next_wide - wide)
     offset = canvas.x[:, columns] - x - (y - top) * (lean / (bottom - top))
-    sides = covered(half - np.abs(offset), canvas.density)
-    ends = covered(np.minimum(y - top, bottom - y), canvas.density)
+    sides = shape_coverage(half - np.abs(offset), canvas.density)
+    ends = shape_coverage(np.minimum(y - top, bottom - y), canvas.density)
     return Patch(rows, columns, sides * ends, np.clip(offset / np.maximum(half, 1e-3), -1, 1))
 
 
-def covered(inside: Array, density: float) -> Float32Array:
+def shape_coverage(inside: Array, density: float) -> Float32Array:
     """The share of each pixel, 0 to 1, that a shape covers whose edge is `inside` units away, less than 0 if outside it."""
     share: Float32Array = np.clip(inside * density + 0.5, 0, 1)
     return share

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.ingest.synthetic.camera import LATTICE, Camera
-from stages.ingest.synthetic.raster import Canvas, Colour, Patch, column, covered, ellipse, from_nearest, paint
+from stages.ingest.synthetic.raster import Canvas, Colour, Patch, column, ellipse, from_nearest, paint, shape_coverage
 from stages.typing import Float32Array
 
 
@@ -28,7 +28,7 @@ def draw_backdrop(canvas: Canvas, camera: Camera, *, scroll: float, contrast: fl
     x, y = canvas.x + scroll, canvas.y
     tone = 1 + contrast * 0.5 * (_tone(camera.tone, x, y) - 0.5)
     line = 1 - contrast * _structure(camera, x, y, canvas.density)
-    floor_share = covered(y - camera.horizon, canvas.density)
+    floor_share = shape_coverage(y - camera.horizon, canvas.density)
     depth = 1 - 0.25 * np.clip(camera.horizon + 0.12 - y, 0, 0.3)
     for channel in range(3):
         wall = camera.wall[channel] * line
@@ -66,7 +66,7 @@ def _structure(camera: Camera, x: Float32Array, y: Float32Array, density: float)
 
 
 def _stripe(position: Float32Array, period: float, half_width: float, density: float) -> Float32Array:
-    return covered(half_width - np.abs(from_nearest(position, period)), density)
+    return shape_coverage(half_width - np.abs(from_nearest(position, period)), density)
 
 
 def _tone(lattice: Float32Array, x: Float32Array, y: Float32Array) -> Float32Array:

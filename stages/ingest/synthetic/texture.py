@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.ingest.synthetic.person import Texture
-from stages.ingest.synthetic.raster import Canvas, Colour, Patch, covered, from_nearest
+from stages.ingest.synthetic.raster import Canvas, Colour, Patch, from_nearest, shape_coverage
 from stages.typing import Float32Array
 
 
@@ -35,14 +35,14 @@ def _second_share(texture: Texture, patch: Patch, down: Float32Array, *, density
             share = one + other - 2 * one * other
         case "dots":
             column, row = from_nearest(across * 0.1, 0.055), from_nearest(down, 0.055)
-            share = covered(0.0175 - np.sqrt(column * column + row * row), density)
+            share = shape_coverage(0.0175 - np.sqrt(column * column + row * row), density)
         case "halves":
-            share = covered(down - 0.15, density)
+            share = shape_coverage(down - 0.15, density)
         case "band":
-            share = covered(0.035 - np.abs(down - 0.12), density)
+            share = shape_coverage(0.035 - np.abs(down - 0.12), density)
         case "print":
             inside = np.minimum(0.05 - np.abs(down - 0.13), 0.06 - np.abs(across * 0.1))
-            share = covered(inside, density) * max(facing, 0.0)
+            share = shape_coverage(inside, density) * max(facing, 0.0)
         case _:
             share = 0 * down
     return share + 0 * across
@@ -50,4 +50,4 @@ def _second_share(texture: Texture, patch: Patch, down: Float32Array, *, density
 
 def _bars(position: Float32Array, *, period: float, density: float) -> Float32Array:
     """Bars half a period wide, softened over a pixel and never sharper than the pixels can show."""
-    return covered(np.abs(from_nearest(position, period)) - period / 4, density)
+    return shape_coverage(np.abs(from_nearest(position, period)) - period / 4, density)

@@ -69,7 +69,7 @@ def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str
     return f"{told}; it is the last stage made, so later ones might be better"
 
 
-def told_left_out(measures: Sequence[StageMeasures], *, rule: str, above: float = -math.inf) -> str:
+def told_unjudged(measures: Sequence[StageMeasures], *, rule: str, above: float = -math.inf) -> str:
     """The stages that `rule` leaves out, with a score `above` that, in a sentence; '' if there are none."""
     left_out = _rule(rule).left_out
     by_reason: dict[str, dict[str, str]] = {}

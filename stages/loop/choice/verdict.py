@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from schemas.choices import CameraUse
 from schemas.stage_names import INIT_STAGE, stage_label
-from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores, told_left_out
+from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores, told_unjudged
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import (
     CLEARLY,
@@ -124,7 +124,7 @@ def verdict(
         lines.append(_line(first, judged, rule, *change, helped=helped, doubt=doubt, known=known))
         # those that might have been chosen, if they were not left out; max would pass over all that follow a NaN
         above = max(each for each in (all_rules()[rule].least, *change) if not math.isnan(each))
-        lines.append(told_left_out(measures, rule=rule, above=above))
+        lines.append(told_unjudged(measures, rule=rule, above=above))
         if lines[-1] or not _has_features_of(judged, clustered):
             own = next(each.stage for each in measures if _has_features_of(each, clustered))
             whose = f"the features of stage {stage_label(own)}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from stages.merge.cameras_apart import camera_pairs, joined, require_cameras, squared_distances
+from stages.merge.cameras_apart import camera_pairs, joined_groups, require_two_cameras, squared_distances
 from stages.merge.clustering import Task, WeightedLabels
 from stages.typing import Float32Array, Float64Array
 
@@ -18,13 +18,13 @@ Match = tuple[int, int, float]
 
 def cluster(task: Task) -> WeightedLabels:
     """Labels of samples that are matched across cameras, −1 without a match; and of each the mean weight of its matches."""
-    camid = require_cameras(task, "dgm")
+    camid = require_two_cameras(task, "dgm")
     matches = [
         (int(rows[a]), int(columns[b]), weight)
         for rows, columns in camera_pairs(camid)
         for a, b, weight in matched(squared_distances(task.features[rows], task.features[columns]))
     ]
-    labels = joined(len(task.features), [(a, b) for a, b, _ in matches])
+    labels = joined_groups(len(task.features), [(a, b) for a, b, _ in matches])
     return WeightedLabels(labels, mean_weights(len(task.features), matches))
 
 

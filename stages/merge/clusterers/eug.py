@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.merge.clustering import Task
-from stages.merge.known import nearest_known, require_known
+from stages.merge.known import nearest_known, require_labels
 from stages.typing import Float32Array, Int64Array
 
 TRAINS_ON_LABELLED = True
@@ -14,7 +14,7 @@ TRAINS_ON_LABELLED = True
 def cluster(task: Task) -> Int64Array:
     """Labels (n,) of the known samples and of the most confident others; −1 for samples that the stage leaves out."""
     return estimated_labels(
-        task.features, require_known(task, "eug"), stage=task.stage, enlarging=task.parameters.merge_percent
+        task.features, require_labels(task, "eug"), stage=task.stage, enlarging=task.parameters.merge_percent
     )
 
 

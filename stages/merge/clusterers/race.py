@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.merge.clustering import Task
-from stages.merge.known import require_known
+from stages.merge.known import require_labels
 from stages.typing import Float32Array, Float64Array, Int64Array
 
 N_ANCHORS = 5
@@ -18,7 +18,7 @@ TRAINS_ON_LABELLED = True
 
 def cluster(task: Task) -> Int64Array:
     """Labels (n,) of the known samples and of others whose label is clear; −1 for the rest."""
-    return anchored_labels(task.features, require_known(task, "race"))
+    return anchored_labels(task.features, require_labels(task, "race"))
 
 
 def anchored_labels(features: Float32Array, known: Int64Array, *, n_anchors: int = N_ANCHORS) -> Int64Array:

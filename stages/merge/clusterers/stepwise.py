@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.merge.cameras_apart import camera_pairs, joined, require_cameras, squared_distances
+from stages.merge.cameras_apart import camera_pairs, joined_groups, require_two_cameras, squared_distances
 from stages.merge.clustering import Task
 from stages.typing import Float64Array, Int64Array
 
@@ -16,12 +16,12 @@ TRAINS_ON_LABELLED = True
 
 def cluster(task: Task) -> Int64Array:
     """Labels (n,) of samples that a reciprocal match joins across cameras; −1 for the others."""
-    camid = require_cameras(task, "stepwise")
+    camid = require_two_cameras(task, "stepwise")
     links = []
     for rows, columns in camera_pairs(camid):
         across = squared_distances(task.features[rows], task.features[columns])
         links += [(rows[a], columns[b]) for a, b in reciprocal_matches(across)]
-    return joined(len(task.features), links)
+    return joined_groups(len(task.features), links)
 
 
 def reciprocal_matches(cost: Float64Array, *, depth: int = DEPTH) -> list[tuple[int, int]]:

@@ -75,7 +75,7 @@ class CanonicalRows:
         xp = array_api_compat.array_namespace(self.features)
         rows = xp.astype(xp.take(self.features, index, axis=0), xp.float64)
         if self.metric == "cosine":
-            rows = unit_rows(rows)
+            rows = exact_unit_rows(rows)
         return round_to_grid(rows - self.grid.centre, self.grid.exponent)
 
 
@@ -93,7 +93,7 @@ def canonical_rows(features: Array, *, metric: SampleMetric) -> CanonicalRows:
             require_finite(features)
         peak = max(peak, largest(rows))
         if metric == "cosine":
-            rows = unit_rows(rows, first=first)
+            rows = exact_unit_rows(rows, first=first)
         lows.append(xp.min(rows, axis=0))
         highs.append(xp.max(rows, axis=0))
     require_range(peak)
@@ -113,7 +113,7 @@ def largest(values: Array) -> float:
     return float(xp.max(xp.abs(values)))
 
 
-def unit_rows(rows: Array, *, first: int = 0) -> Array:
+def exact_unit_rows(rows: Array, *, first: int = 0) -> Array:
     """`rows` (n, d) scaled to unit Euclidean length, float64; raises DbcError naming the first row of zeros.
 
     `first`: the number that the first of `rows` goes by.

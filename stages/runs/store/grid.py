@@ -63,7 +63,7 @@ def missing_file(array: Any, folder: Path) -> str | None:
     return None
 
 
-def require_files(array: Any, folder: Path) -> None:
+def require_written(array: Any, folder: Path) -> None:
     """Raise OSError if the Zarr `array`, just written to `folder`, lacks a file."""
     key = missing_file(array, folder)
     if key is not None:

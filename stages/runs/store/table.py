@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.manifest import ArrayRecord
 from stages.runs.store.digests import ArrayDigest
-from stages.runs.store.grid import CHUNK_BYTES, WRITE_ZEROS, require_files
+from stages.runs.store.grid import CHUNK_BYTES, WRITE_ZEROS, require_written
 from stages.runs.store.temporary import writing
 from stages.runs.store.zarr_import import import_zarr
 
@@ -45,7 +45,7 @@ class SharedArray:
     def record(self) -> ArrayRecord:
         """The record of the whole array, of which all rows have been written by one process or another."""
         with writing(self._directory):
-            require_files(self._array, self._folder)
+            require_written(self._array, self._folder)
         shape = tuple(self._array.shape)
         n_rows = max(1, CHUNK_BYTES // self._row_bytes)
         while self._n_digested < shape[0]:

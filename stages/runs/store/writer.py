@@ -16,7 +16,7 @@ from schemas.manifest import ArrayRecord
 from stages.processes import OneProcess, Processes
 from stages.runs.store.artifact import Artifact
 from stages.runs.store.digests import ArrayDigest, record_of
-from stages.runs.store.grid import piece_grid, require_files
+from stages.runs.store.grid import piece_grid, require_written
 from stages.runs.store.one_chunk import OneChunk, create_array
 from stages.runs.store.row_files import RowFiles
 from stages.runs.store.share import link_file, link_tree
@@ -58,7 +58,7 @@ class Writer:
         target = create_array(self.path, name, shape=data.shape, dtype=data.dtype)
         if data.size:
             target[...] = data
-        require_files(target, folder)
+        require_written(target, folder)
 
     def take(self, artifact: Artifact, names: Iterable[str]) -> None:
         """Take arrays of another `artifact` as they are, under the same `names`: hard links, so without reading them."""
@@ -156,7 +156,7 @@ class Stream:
         with writing(self._directory):
             if shape != self._array.shape:
                 self._array.resize(shape)
-            require_files(self._array, self._folder)
+            require_written(self._array, self._folder)
         return self.digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
 
     def _write(self, n_rows: int) -> None:

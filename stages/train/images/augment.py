@@ -12,7 +12,7 @@ from torch import Tensor
 from stages.nn.images import IMAGENET_STATISTICS, InputForm, Statistics, as_pixels, normalize, resize
 from stages.train.images.compiled_crops import crop_images
 from stages.train.images.crops import Crops, apply_crops, draw_crops
-from stages.train.images.erasing import Erased, apply_erased, covered, draw_erased
+from stages.train.images.erasing import Erased, apply_erased, draw_erased, erased_pixels
 from stages.train.images.jitter import apply_jitter, draw_jitter
 
 T = TypeVar("T", Crops, Erased)
@@ -103,7 +103,7 @@ def _cropped(
     if blank is None:
         rows, columns = (torch.zeros((n_images, n_pixels), dtype=torch.bool) for n_pixels in (height, width))
     else:
-        rows, columns = covered(blank, height=height, width=width, device=images.device)
+        rows, columns = erased_pixels(blank, height=height, width=width, device=images.device)
     crop_images(
         images.contiguous().numpy(),
         torch.stack([crops.top, crops.left, crops.height, crops.width], dim=1).double().numpy(),

@@ -49,7 +49,7 @@ def draw_step(batch: Tensor, samples: TrainSamples, *, parameters: TrainParamete
     return Draw(chosen, frames, torch.from_numpy(samples.labels[chosen]), augmentation, generator.get_state(), weights)
 
 
-def of_samples(draw: Draw, own: slice) -> Draw:
+def draw_of_samples(draw: Draw, own: slice) -> Draw:
     """The draw with only the frames of its samples `own`, and their augmentation."""
     n_frames = len(draw.frames) // len(draw.samples)
     frames = slice(own.start * n_frames, own.stop * n_frames)

@@ -44,12 +44,12 @@ def draw_erased(n_images: int, *, probability: float, generator: torch.Generator
 def apply_erased(pixels: Tensor, erased: Erased, *, fill: Tensor) -> Tensor:
     """`pixels` (B, C, H, W) with the value `fill` (C) at every pixel whose centre lies in its image's rectangle."""
     height, width = pixels.shape[2:]
-    rows, columns = covered(erased, height=height, width=width, device=pixels.device)
+    rows, columns = erased_pixels(erased, height=height, width=width, device=pixels.device)
     blank = (rows[:, :, None] & columns[:, None, :])[:, None]
     return torch.where(blank, fill.view(1, -1, 1, 1), pixels)
 
 
-def covered(erased: Erased, *, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def erased_pixels(erased: Erased, *, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The rows (B, height) and columns (B, width), bool, of pixels whose centres lie within the rectangle's edges."""
     return (
         _inside(height, erased.top, erased.bottom, device),

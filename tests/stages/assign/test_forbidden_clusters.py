@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.assign.calibration import Calibration, nearest_clusters
-from stages.assign.forbidden_clusters import Apart, answers_apart, apart_of, together
+from stages.assign.forbidden_clusters import Apart, answers_apart, apart_of, one_answer_each
 
 ROWS = np.eye(4, dtype=np.float32)
 LABELS = np.array([1, 0, 2, 3])
@@ -59,7 +59,7 @@ def test_samples_of_one_encounter_get_one_answer_unless_some_are_apart() -> None
     encounter = np.array([5, 5, 5, 7, 7, 9, -2, -2, 8], dtype=np.int32)
 
     def told(there: dict[int, set[int]], apart: Apart = none) -> list[int]:
-        one = together(found, encounter, there, threshold=0.5, apart=apart)
+        one = one_answer_each(found, encounter, there, threshold=0.5, apart=apart)
         assert ((one.probability >= 0.5) == one.is_known).all()
         return np.where(one.is_known, one.label, -1).tolist()
 
@@ -69,7 +69,7 @@ def test_samples_of_one_encounter_get_one_answer_unless_some_are_apart() -> None
     assert told({}, Apart(np.array([[3, 4]]), NONE)) == [1, 1, 1, 0, 2, 3, -1, 0, 1]
     assert told({}, Apart(NONE, np.array([[2, 0]]))) == [1, 1, -1, 2, 2, 3, -1, 0, 1]
     found.probability[:] = 0
-    assert together(found, encounter, {}, threshold=0.5, apart=none).label[:3].tolist() == [1, 1, 1]
+    assert one_answer_each(found, encounter, {}, threshold=0.5, apart=none).label[:3].tolist() == [1, 1, 1]
 
 
 def test_only_pictures_of_one_view_are_compared() -> None:
@@ -85,7 +85,7 @@ def test_only_pictures_of_one_view_are_compared() -> None:
     assert (found.probability[4], np.isfinite(found.nearest.similarity).all()) == (0, True)
     # what cannot be compared does not make its encounter less known
     encounter = np.array([1, 2, 3, 4, 3], dtype=np.int32)
-    one = together(found, encounter, {}, threshold=0.5, apart=none)
+    one = one_answer_each(found, encounter, {}, threshold=0.5, apart=none)
     assert np.where(one.is_known, one.label, -1).tolist() == [0, 1, 1, -1, 1]
     assert one.probability[4] == found.probability[2]
     barred = Apart(NONE, np.array([[1, 1]]))

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from schemas.manifest import ARRAYS, SCHEMA_VERSIONS
 from schemas.parameters import ExtractParameters, IngestParameters, InitParameters
 from stages.extract import compute as extract_compute
-from stages.extract.forward import extract as extract_pieces
+from stages.extract.forward import compute_features as extract_pieces
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.nn.camera_norm import by_camera, kept_statistics

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from schemas.parameters import InitParameters
 from stages.errors import DbcError
-from stages.extract.forward import Share, extract
+from stages.extract.forward import Share, compute_features
 from stages.nn.images import InputForm, as_pixels, normalize
 from stages.nn.model.network import ReidModel, build_model, model_arrays
 from stages.typing import Float32Array, Int64Array, UInt8Array
@@ -30,7 +30,7 @@ def model() -> ReidModel:
 
 
 def _extracted(model: ReidModel, frame_start: Int64Array, **options: int) -> tuple[Float32Array, Float32Array]:
-    blocks = list(extract(model, IMAGES, frame_start, device=CPU, **options))
+    blocks = list(compute_features(model, IMAGES, frame_start, device=CPU, **options))
     starts = [start for start, _, _ in blocks]
     lengths = [len(pooled) for _, pooled, _ in blocks]
     assert starts == np.cumsum([0, *lengths[:-1]]).tolist()
@@ -83,7 +83,7 @@ def test_two_extractions_agree_to_the_last_bit(model: ReidModel) -> None:
 def test_shares_of_several_processes_are_the_pieces_of_one_to_the_last_bit(model: ReidModel) -> None:
     def pieces(rank: int, n_processes: int) -> dict[int, tuple[Float32Array, Float32Array]]:
         share = Share(piece=2, rank=rank, n_processes=n_processes)
-        found = extract(model, IMAGES, TRACKLETS, batch_size=4, device=CPU, share=share)
+        found = compute_features(model, IMAGES, TRACKLETS, batch_size=4, device=CPU, share=share)
         return {first: (pooled, embedding) for first, pooled, embedding in found}
 
     alone, shares = pieces(0, 1), [pieces(rank, 3) for rank in range(3)]
@@ -96,7 +96,7 @@ def test_shares_of_several_processes_are_the_pieces_of_one_to_the_last_bit(model
 
 def test_frames_done_are_told_batch_by_batch(model: ReidModel) -> None:
     told: list[int] = []
-    list(extract(model, IMAGES, TRACKLETS, batch_size=8, device=CPU, on_batch=told.append))
+    list(compute_features(model, IMAGES, TRACKLETS, batch_size=8, device=CPU, on_batch=told.append))
     assert sum(told) == 23
     assert max(told) <= 8
 
@@ -123,7 +123,7 @@ class _Counting:
 
 def test_no_more_frames_are_read_at_once_than_a_batch_holds(model: ReidModel) -> None:
     source = _Counting()
-    assert len(list(extract(model, source, np.array([0, 23]), batch_size=6, device=CPU))) == 1
+    assert len(list(compute_features(model, source, np.array([0, 23]), batch_size=6, device=CPU))) == 1
     assert source.largest == 6
 
 
@@ -136,7 +136,7 @@ def test_another_input_size_is_resized_to(model: ReidModel) -> None:
 
 
 def test_no_samples_give_no_blocks(model: ReidModel) -> None:
-    assert list(extract(model, IMAGES, np.array([0]), device=CPU)) == []
+    assert list(compute_features(model, IMAGES, np.array([0]), device=CPU)) == []
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.ingest.joining import joined, own_encounters, said_otherwise
+from stages.ingest.joining import join_samples, own_encounters, said_otherwise
 from stages.samples import IMAGE_COLUMNS, SAMPLE_COLUMNS, Samples
 
 TRAIN = 0
@@ -21,7 +21,7 @@ def table(names: list[str], pids: list[int], cams: list[int], texts: list[str] |
 def test_numbers_go_by_texts_and_the_first_table_keeps_its_own() -> None:
     before = table(["a", "b", "c"], [1, 2, -2], [0, 1, -2], ["Ann", "Bo", ""])
     new = table(["d", "e", "f", "g"], [1, 2, 3, -1], [1, 0, 5, -2], ["Bo", "Cy", "Ann", ""])
-    both = joined(before, new)
+    both = join_samples(before, new)
     assert both.path == ("a", "b", "c", "d", "e", "f", "g")
     assert both.pid.tolist() == [1, 2, -2, 2, 3, 1, -1]
     assert both.identity == ("Ann", "Bo", "", "Bo", "Cy", "Ann", "")
@@ -33,7 +33,7 @@ def test_numbers_go_by_texts_and_the_first_table_keeps_its_own() -> None:
 def test_tracklets_stay_apart_and_frames_follow() -> None:
     before = Samples.of_tracklets([["a1", "a2"], ["b1"]], [(1, 0, 0, 0), (2, 0, 3, 0)])
     new = Samples.of_tracklets([["c1"], ["d1", "d2"]], [(1, 0, 0, 0), (-2, 0, -2, 0)])
-    both = joined(before, new)
+    both = join_samples(before, new)
     assert both.tracklet.tolist() == [0, 3, 4, -2]
     assert both.frame_start.tolist() == [0, 2, 3, 4, 6]
 
@@ -43,16 +43,16 @@ def test_names_of_tracklets_are_kept_beside_numbers_that_are_their_own_names() -
     assert before.named(identity=["", ""], camera=["", ""], tracklet=["7.0", "x"]).tracklet_name == ()
     new = Samples.of_tracklets([["c1"], ["d1", "d2"]], [(1, 0, 1, 0), (-2, 0, -2, 0)])
     new = new.named(identity=["", ""], camera=["", ""], tracklet=["cam2_0013", ""])
-    both = joined(before, new)
+    both = join_samples(before, new)
     assert (both.tracklet.tolist(), both.tracklet_name) == ([7, -2, 9, -2], ("7", "", "cam2_0013", ""))
-    assert joined(before, before).tracklet_name == ()
+    assert join_samples(before, before).tracklet_name == ()
 
 
 def test_a_column_of_one_table_alone_is_filled() -> None:
     before = replace(
         table(["a"], [-2], [-2]), timestamp=("2024-01-01",), score=np.array([0.5], dtype=np.float32), category=("fox",)
     )
-    both = joined(before, table(["b", "c"], [-2, -2], [-2, -2]))
+    both = join_samples(before, table(["b", "c"], [-2, -2], [-2, -2]))
     assert both.timestamp == ("2024-01-01", "", "")
     assert both.category == ("fox", "", "")
     assert np.isnan(both.score[1:]).all()
@@ -77,7 +77,7 @@ def test_every_column_of_one_table_alone_is_blank_in_the_rows_of_the_other(comes
         **{name: (f"{name} 1", f"{name} 2") for name in texts},  # type: ignore[arg-type]
     )
     nothing = table(["c", "d", "e"], [-2] * 3, [-2] * 3)
-    both = joined(everything, nothing) if comes_first else joined(nothing, everything)
+    both = join_samples(everything, nothing) if comes_first else join_samples(nothing, everything)
     own, others = (slice(2), slice(2, None)) if comes_first else (slice(3, None), slice(3))
     blank = {"box": "nan", "score": "nan", "is_relative": "False", "frame_number": "-1"} | dict.fromkeys(texts, "")
     for name in (*IMAGE_COLUMNS, *SAMPLE_COLUMNS):
@@ -102,7 +102,7 @@ def test_encounters_of_another_source_are_others() -> None:
     first = visits("abcd", ["1", "2", "-", ""])
     second, changed = own_encounters(first, list("abcd"), visits("efghi", ["2", "3", "2", "-", ""]), list("efghi"))
     assert (second.encounter_name, changed) == (("2 (2)", "3", "2 (2)", "-", ""), {"2": "2 (2)"})
-    both = joined(first, second)
+    both = join_samples(first, second)
     assert both.encounter[4] == both.encounter[6] not in both.encounter[:4]
     # a table that grew goes on with its own, the first one and the second one
     grown, changed = own_encounters(both, list("abcdefghi"), visits("bx", ["2", "2"]), ["b", "x"])

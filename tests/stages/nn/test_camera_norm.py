@@ -10,7 +10,7 @@ import torch
 
 from schemas.parameters import InitParameters
 from stages.extract.camera_statistics import looks_follow
-from stages.extract.forward import extract
+from stages.extract.forward import compute_features
 from stages.nn.camera_norm import (
     CameraStatistics,
     by_camera,
@@ -61,7 +61,7 @@ def statistics(model: ReidModel, images: UInt8Array, camid: Int32Array, strength
 
 def pooled(model: ReidModel, images: UInt8Array, **options: object) -> Float32Array:
     starts = np.arange(len(images) + 1)
-    pieces = extract(model, images, starts, batch_size=16, device=CPU, **options)  # type: ignore[arg-type]
+    pieces = compute_features(model, images, starts, batch_size=16, device=CPU, **options)  # type: ignore[arg-type]
     return np.concatenate([found for _, found, _ in pieces])
 
 

@@ -15,7 +15,7 @@ import pytest
 from torch import nn
 
 from schemas.parameters import InitParameters, SyntheticParameters
-from stages.extract.forward import extract
+from stages.extract.forward import compute_features
 from stages.ingest.synthetic import draw_path, synthetic_samples
 from stages.merge import initial_labels
 from stages.nn.lookup_table import centroid_table
@@ -50,7 +50,7 @@ def network() -> ReidModel:
 def features(model: nn.Module, images: UInt8Array) -> tuple[Float32Array, Float32Array]:
     """Pooled features and embeddings."""
     frames = np.arange(len(images) + 1)
-    pieces = extract(model.eval(), images, frames, device=CPU)  # type: ignore[arg-type]
+    pieces = compute_features(model.eval(), images, frames, device=CPU)  # type: ignore[arg-type]
     pooled, embedding = zip(*((pooled, embedding) for _, pooled, embedding in pieces), strict=True)
     return np.concatenate(pooled), np.concatenate(embedding)
 

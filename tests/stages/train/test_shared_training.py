@@ -20,7 +20,7 @@ from torchvision.ops import StochasticDepth
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
 from stages.nn.parallel import gradient_sums
-from stages.processes import Processes, together
+from stages.processes import Processes, all_processes
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
 from stages.train.state import Arrays
@@ -113,7 +113,7 @@ def as_one_of(work: Callable[[Processes, Path], None], folder: Path, variables: 
     """Do `work` as the process that these variables, which torchrun sets, tell of."""
     os.environ.update(variables)
     torch.set_num_threads(1)
-    processes = together()
+    processes = all_processes()
     work(processes, folder)
     processes.meet()
     torch.distributed.destroy_process_group()

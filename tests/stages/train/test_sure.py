@@ -14,7 +14,7 @@ from stages.runs.context import DEFAULT_CONTEXT
 from stages.samples import QUERY, TRAIN
 from stages.train import compute
 from stages.train.compute import sure_samples
-from stages.train.recipes import resolve
+from stages.train.recipes import recipe_parameters
 
 ANGLE = np.radians([0, 10, 80, 90, 100, 85, 180])
 ROWS = np.stack([np.cos(ANGLE), np.sin(ANGLE)], axis=1).astype(np.float32)
@@ -48,7 +48,7 @@ def test_training_leaves_out_doubtful_samples_unless_answers_confirm_them(
         features=SimpleNamespace(),
         constraints=confirmed,
     )
-    parameters = resolve(1, n_samples=7, n_clusters=1, recipe=recipe)
+    parameters = recipe_parameters(1, n_samples=7, n_clusters=1, recipe=recipe)
     index, labels = compute._classes(parents, parameters, DEFAULT_CONTEXT)
     assert index.tolist() == [place + 1 for place in wanted]
     assert labels.tolist() == LABELS[list(wanted)].tolist()

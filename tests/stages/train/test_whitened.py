@@ -7,7 +7,7 @@ from stages.features.whitening import fit_whitening, whitened
 from stages.nn.model.network import model_arrays
 from stages.train.images.sources import HostFrames
 from stages.train.loop import train
-from stages.train.recipes import resolve
+from stages.train.recipes import recipe_parameters
 from stages.train.whitened import WhitenedHead, with_whitened_head
 from tests.tiny_training import CPU, blotches, image_samples, tiny_model, tiny_parameters
 
@@ -47,7 +47,9 @@ def test_the_backbone_learns_and_the_models_own_head_stays():
 
 def test_the_tuned_recipe_whitens_once_there_are_clusters():
     ridges = [
-        resolve(stage, n_samples=100, n_clusters=20, recipe=recipe, random_weights=random, overrides=given).whiten
+        recipe_parameters(
+            stage, n_samples=100, n_clusters=20, recipe=recipe, random_weights=random, overrides=given
+        ).whiten
         for stage, recipe, random, given in [
             (3, "tuned", False, {}),
             (0, "tuned", False, {}),
@@ -61,6 +63,6 @@ def test_the_tuned_recipe_whitens_once_there_are_clusters():
 
 
 def test_apart_from_whitening_the_look_up_table_and_doubtful_samples_the_tuned_recipe_trains_as_auto_does():
-    auto, tuned = (resolve(5, n_samples=100, n_clusters=20, recipe=recipe) for recipe in ("auto", "tuned"))
+    auto, tuned = (recipe_parameters(5, n_samples=100, n_clusters=20, recipe=recipe) for recipe in ("auto", "tuned"))
     as_auto = {"recipe": "auto", "whiten": 0.0, "memory_momentum": 0.5, "silhouette_above": -1}
     assert tuned.model_copy(update=as_auto) == auto

@@ -10,7 +10,7 @@ from box_sources import SEQINFO, mot, pictures, read, read_as, refusal, text
 
 from stages.errors import UsageError
 from stages.ingest.formats import recognise_source
-from stages.ingest.formats.boxes_file import rows_of
+from stages.ingest.formats.boxes_file import read_track_rows
 from stages.ingest.formats.mot import why_mot
 from stages.samples import UNKNOWN
 
@@ -148,7 +148,7 @@ def test_frames_that_no_boxes_belong_to_are_named(tmp_path: Path) -> None:
 
 def test_lines_keep_their_numbers_over_empty_ones(tmp_path: Path) -> None:
     file = text(tmp_path / "gt.txt", "1,1,1,1,9,9,1\r\n\r\n2,1,1,1,9,9,0\r\n3,1,1,1,9,9,1,\r\n")
-    rows, n_ignored = rows_of(file, is_truth=True)
+    rows, n_ignored = read_track_rows(file, is_truth=True)
     assert [row.line for row in rows] == [1, 4]
     assert n_ignored == 1
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from stages.errors import UsageError
-from stages.loop.choice.choose import choose, choose_clusters, default_rule, is_enough, reason, scores, told_left_out
+from stages.loop.choice.choose import choose, choose_clusters, default_rule, is_enough, reason, scores, told_unjudged
 from stages.loop.choice.measures import StageMeasures, measure
 from stages.loop.choice.rule import all_rules, standard_error
 from stages.loop.choice.rules import rule_names
@@ -217,14 +217,14 @@ def test_stages_that_are_left_out_are_named_with_what_they_would_score() -> None
     trained = stages(across_cameras=[0.019, 0.021, 0.027, 0.025], camera_mixing=[0.925, 0.833, 0.848, 0.96])
     measures = [first, *trained[:3], replace(trained[3], n_clusters=40, best_clusters=133)]
     told = "where features are best in more than twice as many clusters."
-    assert told_left_out(measures, rule="across-cameras") == (
+    assert told_unjudged(measures, rule="across-cameras") == (
         "Left out: stages 2, 3 (across-cameras 0.021, 0.027), where near neighbours keep to one camera more than at stage "
         f"init; stage 4 (across-cameras 0.025), {told}"
     )
-    assert told_left_out(measures, rule="across-cameras", above=0.026) == (
+    assert told_unjudged(measures, rule="across-cameras", above=0.026) == (
         "Left out: stage 3 (across-cameras 0.027), where near neighbours keep to one camera more than at stage init."
     )
-    assert not told_left_out(measures, rule="separation") + told_left_out([], rule="across-cameras")
+    assert not told_unjudged(measures, rule="separation") + told_unjudged([], rule="across-cameras")
     found = verdict(measures)
     assert found is not None
     assert " Left out: stages 2, 3 (across-cameras 0.021, 0.027), where near" in found.line

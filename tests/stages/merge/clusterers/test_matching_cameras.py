@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from schemas.parameters import MergeParameters
-from stages.merge.cameras_apart import camera_pairs, joined, squared_distances
+from stages.merge.cameras_apart import camera_pairs, joined_groups, squared_distances
 from stages.merge.clusterers.dgm import matched
 from stages.merge.clusterers.stepwise import reciprocal_matches
 from stages.merge.clustering import Task, cluster_as
@@ -91,9 +91,9 @@ def test_a_depth_of_one_gives_the_reciprocal_nearest_neighbours() -> None:
 
 
 def test_links_join_groups_and_leave_others_out() -> None:
-    assert joined(6, [(4, 1), (1, 2)]).tolist() == [-1, 0, 0, -1, 0, -1]
-    assert joined(3, []).tolist() == [-1, -1, -1]
-    assert joined(5, [(3, 4), (0, 2)]).tolist() == [0, -1, 0, 1, 1]
+    assert joined_groups(6, [(4, 1), (1, 2)]).tolist() == [-1, 0, 0, -1, 0, -1]
+    assert joined_groups(3, []).tolist() == [-1, -1, -1]
+    assert joined_groups(5, [(3, 4), (0, 2)]).tolist() == [0, -1, 0, 1, 1]
 
 
 def test_pairs_of_cameras_leave_unknown_ones_out() -> None:
