@@ -68,7 +68,7 @@ def recipe_parameters(
 
     Examples
     --------
-    >>> parameters = resolve(1, n_samples=100, n_clusters=50, recipe="paper", overrides={"epochs": 3})
+    >>> parameters = recipe_parameters(1, n_samples=100, n_clusters=50, recipe="paper", overrides={"epochs": 3})
     >>> parameters.epochs, parameters.recipe
     (3, 'paper')
     """
