@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.camera_folders import CameraFolders
 from stages.ingest.formats.coco import read_object
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.detection import Detection
@@ -41,8 +42,9 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
 
     The deployment is the camera, `individualID` the individual, `eventID` the encounter, and `scientificName` the category if
     there are several; the picture's time is kept.
-    Of a picture on a server (filePath is a URL) the file called fileName under `root` is taken. Observations of events,
-    people, vehicles, blanks and videos are counted and left out. UsageError names the file and line of what is wrong.
+    Of a picture on a server (filePath is a URL) the file called fileName under `root` is taken, and if there is none, the
+    one below a folder called as the deployment. Observations of events, people, vehicles, blanks and videos are counted and
+    left out. UsageError names the file and line of what is wrong, and of media that come to one file.
     """
     left_out = Counter[str]()
     folder = folder_of(source)
@@ -106,8 +108,8 @@ def _require(table: CsvFile, columns: tuple[str, ...]) -> None:
 def _detections(
     media: CsvFile, observations: CsvFile, deployments: Collection[str], root: Path, left_out: Counter[str]
 ) -> Iterator[tuple[int, Detection]]:
-    absolute = PurePosixPath(root.absolute().as_posix())
     row_of = _unique(media, "mediaid")
+    paths = _paths(media, root)
     _unique(observations, "observationid")
     columns = [observations.column(name) for name in _OBSERVED]
     columns[4:6] = [[word.casefold() for word in words] for words in columns[4:6]]
@@ -133,8 +135,11 @@ def _detections(
             raise UsageError(
                 f"{origin} is of deploymentID {shown(deployment)}, which deployments.csv does not list; correct it"
             )
+        path = paths[picture]
+        if isinstance(path, UsageError):
+            raise path
         detection = Detection(
-            path=_path(media, picture, absolute),
+            path=path,
             origin=origin,
             box=box_of(box, origin, name="bboxX, bboxY, bboxWidth, bboxHeight", meaning="four numbers"),
             is_relative=True,
@@ -154,6 +159,37 @@ def _unique(table: CsvFile, column: str) -> dict[str, int]:
         first = found.setdefault(name, row)
         if first != row:
             raise UsageError(f"{table.at(row)} has {column} {shown(name)}, as line {table.line[first]}; keep one")
+    return found
+
+
+def _paths(media: CsvFile, root: Path) -> list[str | UsageError]:
+    """The path below `root` of each medium that is no video, or why it has none; UsageError if several come to one file."""
+    folders, absolute = CameraFolders(root), PurePosixPath(root.absolute().as_posix())
+    found: list[str | UsageError] = []
+    row_of: dict[str, int] = {}
+    twins: list[tuple[int, int]] = []
+    for row, (deployment, kind) in enumerate(zip(*map(media.column, ("deploymentid", "filemediatype")), strict=True)):
+        try:
+            path = folders.place(_path(media, row, absolute), deployment)
+        except UsageError as why:
+            found.append(why)
+            continue
+        found.append(path)
+        first = row if kind.startswith("video") else row_of.setdefault(path, row)
+        if first != row and folders.has(path):
+            twins.append((first, row))
+    if twins:
+        first, row = twins[0]
+        one, other = (
+            f"{shown(media.cells['mediaid'][each])} of deployment {shown(media.cells['deploymentid'][each])}"
+            for each in (first, row)
+        )
+        n_media = len({each for pair in twins for each in pair})
+        raise UsageError(
+            f"{media.at(row)}: media {one} and {other} come to one file, {shown(str(found[row]))}, and so do {n_media} of the "
+            f"{len(media)} media; give each a file of its own, as by putting the pictures of each deployment into a folder "
+            "called as its deploymentID below `root`"
+        )
     return found
 
 

@@ -14,6 +14,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats.box_checks import check_pixels, taken_boxes, without_copies, without_twins
+from stages.ingest.formats.camera_folders import in_camera_folders
 from stages.ingest.formats.copy_sizes import of_size
 from stages.ingest.formats.detection import MARKS, Detection
 from stages.ingest.formats.format import Findings
@@ -59,6 +60,7 @@ def samples_of(
             "`category`, or give another file"
         )
     rows, listed = _as_there(rows, listed, root, findings)
+    rows, listed = in_camera_folders(rows, listed, root, parameters, findings)
     rows.sort(key=lambda row: row.place)
     check_pixels(rows, findings)
     rows = without_copies(rows, parameters, findings, are_alone=listed is not None)

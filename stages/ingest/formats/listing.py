@@ -148,7 +148,7 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
     lost: list[int] = []
     beside: Counter[str] = Counter()
     for folder, places in places_of.items():
-        there = _file_names(root / folder)
+        there = file_names(root / folder)
         names = [paths[place].rpartition("/")[2] for place in places]
         # a file system that ignores case or Unicode's forms finds what its listing does not
         missing = [
@@ -226,7 +226,8 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 
-def _file_names(folder: Path) -> set[str]:
+def file_names(folder: Path) -> set[str]:
+    """The names of the files in `folder`; none if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.is_file()}

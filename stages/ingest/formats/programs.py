@@ -141,21 +141,38 @@ def told_herds(table: CsvFile, counts: Sequence[str]) -> list[str]:
 def _found(table: CsvFile, program: Program, root: Path) -> list[str]:
     """The paths of the pictures, looked for below `root` by name, where it lies elsewhere than in the deployment's folder.
 
-    That is the end of its location, or else in a folder of the deployment's name, or the only one of that name.
+    That is the end of its location, or else in a folder of the deployment's name, or the only one of that name, if it is no
+    other's. UsageError if several pictures come to one file.
     """
     there: dict[str, list[str]] = {}
     for path in list_images(root, recursive=True):
         there.setdefault(path.rpartition("/")[2], []).append(path)
-    rows = zip(table.cells["path"], *(table.column(name) for name in (*program.path, program.location)), strict=True)
-    found = []
-    for path, deployment, name, location in rows:
+    columns = (table.cells["path"], *(table.column(name) for name in (*program.path, program.location)))
+    rows = [*zip(*columns, strict=True)]
+    pictures = dict.fromkeys(rows)
+    found: dict[tuple[str, ...], str] = {}
+    for picture in pictures:
+        path, deployment, name, location = picture
         alike = there.get(name, [])
         likely = (
             [each for each in alike if each == path],
             [each for each in alike if f"/{location}".endswith(f"/{each}") and "/" in each],
             [each for each in alike if f"/{deployment}/" in f"/{each}"],
-            alike,
         )
         first = next(filter(None, likely), [])
-        found.append(first[0] if len(first) == 1 else path)
-    return found
+        if first:
+            found[picture] = first[0] if len(first) == 1 else path
+    taken = {*found.values()}
+    for picture in pictures.keys() - found.keys():
+        alike = there.get(picture[2], [])
+        found[picture] = alike[0] if len(alike) == 1 and alike[0] not in taken else picture[0]
+    of_file: dict[str, str] = {}
+    for row, picture in enumerate(rows):
+        file = found[picture]
+        other = of_file.setdefault(file, picture[0])
+        if other != picture[0] and file in there.get(picture[2], ()):
+            raise UsageError(
+                f"{table.at(row)}: pictures {shown(other)} and {shown(picture[0])} come to one file, {shown(file)}; put the "
+                f"pictures of each deployment into a folder called as its {program.path[0]} below `root`"
+            )
+    return [found[each] for each in rows]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from box_sources import camtrap_dp, observation, read, refusal
+from box_sources import MEDIA, camtrap_dp, observation, pictures, read, refusal
 
+from stages.errors import UsageError
 from stages.samples import UNKNOWN
 
 
@@ -92,6 +93,26 @@ def test_pictures_on_a_server_are_found_by_name_under_the_root(tmp_path: Path) -
     (source / "media.csv").write_text("\n".join(lines) + "\n")
     assert read(source, "camtrap-dp", root=tmp_path / "mine")[0].path == ("1.jpg", "2.jpg")
     assert "'1.jpg' does not exist" in refusal(source, "camtrap-dp")
+
+
+def test_pictures_of_one_name_are_found_in_folders_of_their_deployments_or_refused(tmp_path: Path) -> None:
+    source = camtrap_dp(tmp_path / "package", [observation(2, 2)])
+    rows = [f"m{n},d{n},2024-05-0{n}T10:00:00Z,https://x/{n},true,image/jpeg,1.jpg" for n in (1, 2)]
+    (source / "media.csv").write_text("\n".join([f"{MEDIA},fileName", *rows]) + "\n")
+    pictures(tmp_path / "cards", "d1/x/1.jpg", "d2/x/1.jpg")
+    assert read(source, "camtrap-dp", root=tmp_path / "cards")[0].path == ("d2/x/1.jpg",)
+    pictures(tmp_path / "flat", "1.jpg")
+    # one of them is of a medium without an animal
+    with pytest.raises(UsageError) as caught:
+        read(source, "camtrap-dp", root=tmp_path / "flat")
+    assert (
+        "media.csv' line 3: media 'm1' of deployment 'd1' and 'm2' of deployment 'd2' come to one file, '1.jpg'"
+        in str(caught.value)
+    )
+    # which of two is not guessed, and what is not there is lost
+    pictures(tmp_path / "cards", "d2/y/1.jpg")
+    with pytest.raises(UsageError, match=r"line 2: '1\.jpg' does not exist in "):
+        read(source, "camtrap-dp", root=tmp_path / "cards")
 
 
 def test_several_species_are_told_and_one_may_be_taken(tmp_path: Path) -> None:

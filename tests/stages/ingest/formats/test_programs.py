@@ -76,6 +76,18 @@ def test_pictures_of_one_name_that_may_be_either_are_not_guessed(tmp_path):
         read(tmp_path / "images.csv", f"{WI}1,A,i1,1.JPG,gs://wi/1/a.jpg,1,,Blank,,,\n")
 
 
+def test_a_picture_is_not_taken_for_one_of_another_deployment(tmp_path):
+    rows = [f"1,{each},i{each},1.JPG,gs://wi/1/{each}.jpg,0,angasii,Nyala,,,\n" for each in "AB"]
+    pictures(tmp_path, "A/1.JPG")
+    with pytest.raises(UsageError, match=r"line 3: 'B/1\.JPG' does not exist in "):
+        read(tmp_path / "images.csv", WI + "".join(rows))
+    (tmp_path / "A").rename(tmp_path / "C")
+    with pytest.raises(
+        UsageError, match=r"line 3: pictures 'A/1\.JPG' and 'B/1\.JPG' come to one file, 'C/1\.JPG'; put"
+    ):
+        read(tmp_path / "images.csv", WI + "".join(rows))
+
+
 def test_a_table_of_a_program_beside_pictures_is_named(tmp_path):
     pictures(tmp_path, "A/1.JPG")
     (table := tmp_path / "TimelapseData.csv").write_text("File,RelativePath,DateTime\n1.JPG,A,\n")

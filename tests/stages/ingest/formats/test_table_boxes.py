@@ -55,6 +55,30 @@ def test_a_box_in_shares_among_others_in_pixels_is_told(tmp_path: Path) -> None:
     assert "samples.csv' line 3, [0.1, 0.1, 0.5, 0.5]; if they are shares" in findings.warnings[0]
 
 
+@pytest.mark.parametrize("box", ["", "1,1,2,2"])
+def test_pictures_of_one_name_are_taken_from_folders_called_as_their_cameras(tmp_path: Path, box: str) -> None:
+    write(tmp_path, ["A/x/1.jpg", "B/x/1.jpg", "1.jpg"])
+    header = "path,station,left,top,width,height" if box else "path,station"
+    rows = [f"{path},{camera},{box}".rstrip(",") for path in ("1.jpg", "x/1.jpg") for camera in "AB"]
+    table, findings = tmp_path / "samples.csv", Findings()
+    table.write_text("\n".join([header, *rows[2:]]) + "\n")
+    samples = read_samples(table, parameters=IngestParameters(format="csv"), findings=findings)
+    assert (samples.path, samples.camera) == (("A/x/1.jpg", "B/x/1.jpg"), ("A", "B"))
+    assert (
+        "pictures that are not where their paths lead, taken from folders called as their camera: 2, the first 'x/1.jpg' "
+        "as 'A/x/1.jpg'"
+    ) in findings.notes
+    table.write_text("\n".join([header, *rows[:2]]) + "\n")
+    with pytest.raises(
+        UsageError, match=r"line 3: '1\.jpg' is of camera 'B', and of 'A' in .* line 2; 1 picture so; if"
+    ):
+        read_samples(table, parameters=IngestParameters(format="csv"))
+    by_pattern = IngestParameters(format="csv", camera_pattern=".")
+    if box:
+        with pytest.raises(UsageError, match="are the same box of"):
+            read_samples(table, parameters=by_pattern)
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_decimal_commas_between_other_delimiters_are_told(tmp_path: Path, delimiter: str) -> None:
     findings = Findings()
