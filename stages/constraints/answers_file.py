@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -37,9 +38,9 @@ class AnsweredPairs:
     """What a file says: `pairs` (p, 2) of train samples, by their place among train samples, and `is_same` (p,); `lines` (p,).
 
     Rows that say "unsure" are only counted, by `n_unsure` and in `unsure` (u, 2); those about pictures that were added to
-    the run later are left out and counted in `n_later`, those about pictures that were taken out in `n_gone`. `alike` are
-    names that are the path of one picture and the file name of others, which they do not mean; `renamed` those whose picture
-    has another name now, and `reused` those that were another picture's in an earlier dataset of the run.
+    the run later are left out and counted in `n_later`, those about pictures that were taken out in `n_gone`. `meant` are
+    lines about names that might mean other pictures than they do; `renamed` are names whose picture has another name now, and
+    `reused` those that were another picture's in an earlier dataset of the run.
     """
 
     pairs: Int64Array
@@ -48,7 +49,7 @@ class AnsweredPairs:
     unsure: Int64Array
     n_later: int = 0
     n_gone: int = 0
-    alike: tuple[str, ...] = ()
+    meant: tuple[str, ...] = ()
     renamed: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
 
@@ -105,9 +106,9 @@ class NamedSamples:
         −1 if it was taken out: an earlier dataset of the run had it. UsageError, beginning with `at`, unless it is one.
         """
         found = self._find(name)
-        if found is None and self._before_as(name) is not None:
-            known = self._place_by_content(name)
-            if known != _GONE or self._later is None or self._later._find(name) is None:
+        if found is None and (before := self._before_as(name)) is not None:
+            known, how_well = self._place_by_content(name), before[0]._fit(name)[0]
+            if known != _GONE or self._later is None or self._later._fit(name)[0] < how_well:
                 return known
         if found is None and self._later is not None:
             self._later.place(name, at=at)
@@ -201,17 +202,29 @@ class NamedSamples:
         return found
 
     def _find(self, name: str) -> list[int] | None:
-        """The samples that `name` may mean: a path, a file name alone, either with #n, or what the source calls a tracklet."""
+        """The samples that `name` may mean, unless it fits one of another dataset better: a path or its end, either with #n,
+        or what the source calls a tracklet.
+        """
+        how_well, samples = self._fit(name)
+        others = () if how_well == math.inf else (self._later, *self._before)
+        return None if any(each is not None and each._fit(name)[0] > how_well for each in others) else samples
+
+    def _fit(self, name: str) -> tuple[float, list[int] | None]:
+        """How well `name` fits, as `Fit` has it, and the samples of this dataset that it may mean."""
         if name in self._by_name:
-            return [self._by_name[name]]
-        paths = self.pictures.that_fit(name)
-        if paths:
-            return self._samples_in(paths)
+            return math.inf, [self._by_name[name]]
+        found = self.pictures.fit(name)
+        if found.paths:
+            return found.n_letters, self._samples_in(found.paths)
         picture, _, number = name.rpartition("#")
         place = (whole_number(number) or 0) - 1
-        inside = [self._by_path[path] for path in self.pictures.that_fit(picture)]
+        found = self.pictures.fit(picture)
+        inside = [self._by_path[path] for path in found.paths]
         same = sorted({samples[place] for samples in inside if 0 <= place < len(samples)})
-        return same or self._by_tracklet.get(name)
+        if same:
+            return found.n_letters, same
+        tracklet = self._by_tracklet.get(name)
+        return (0, None) if tracklet is None else (math.inf, tracklet)
 
     @cached_property
     def _by_tracklet(self) -> dict[str, list[int]]:
@@ -266,7 +279,7 @@ def read_answers(file: Path, samples: NamedSamples) -> AnsweredPairs:
         pairs[is_unsure & ~is_left_out],
         n_later=int(is_left_out.sum()) - n_gone,
         n_gone=n_gone,
-        alike=tuple(filter(samples.pictures.is_also_in_folders, names)),
+        meant=tuple(samples.pictures.told_meant(names)),
         renamed=tuple(filter(samples.is_renamed, names)),
         reused=tuple(filter(samples.is_reused, names)),
     )

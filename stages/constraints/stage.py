@@ -21,7 +21,6 @@ from stages.constraints.derived import Derived, derived_pairs, shows_different
 from stages.constraints.labels import OWN, labelled_pairs, read_labels
 from stages.errors import UsageError
 from stages.ingest.formats.names import one_individual_note
-from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.lineage import dataset_of, grown_from, made_from
@@ -154,7 +153,7 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
         labelled = f"; {note}" if note else ""
         if known is not None and (known >= 0).all():
             labelled += "; they say all clusters, so merges have nothing to decide"
-        meant = f"; {path_or_file_name(answers.alike)}" if answers.alike else ""
+        meant = "".join(f"; {line}" for line in answers.meant)
         context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{meant}{labelled}")
     return made
 

@@ -49,7 +49,7 @@ class KnownLater:
 def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = None) -> KnownLater:
     """The identities that `file`, a table with the columns path and identity (or pid), gives the samples of `dataset`.
 
-    A path is that of the picture as it was ingested or, if the data set has no such path, a file name that it has once.
+    Which picture a path means says `NamedPictures`.
     'unknown' is nobody, as in the tables of wildlife-datasets, and so is 'new', which is told. Columns of `PLACES` say which
     box or frame of it is meant, or a `TRACKLET` which tracklet, if several are in one file. Rows about pictures that only the
     `newest` dataset has are left out, and counted.
@@ -63,15 +63,15 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     if all(name in table.cells for name in IDENTITIES):
         raise UsageError(f"{shown(file)} has the columns identity and pid, which may differ; keep one of them")
     paths = dataset.read("path").tolist()
-    pictures = _Pictures(paths, in_any_folder=True)
+    pictures = _Pictures(paths, later=[] if newest is None else newest.read("path").tolist())
     text_of, lost = _texts(table, column, pictures, dataset)
-    added = NamedPictures([] if newest is None else newest.read("path").tolist(), in_any_folder=True)
-    later = [path for path in lost if not pictures.that_fit(path) and added.that_fit(path)]
+    later = list(filter(pictures.is_later, lost))
     left_out = f"pictures that were added after these clusters were made: {with_first(later)}" if later else ""
     if not text_of and later:
         raise UsageError(f"{shown(file)} names {left_out}; dbc run takes them")
     if not text_of:
-        why = pictures.why_none(lost[0]) if lost else f"has no identity in the column {shown(column)}; fill it in"
+        first = next(filter(pictures.is_backslashed, lost), lost[0] if lost else "")
+        why = pictures.why_none(first) if lost else f"has no identity in the column {shown(column)}; fill it in"
         raise UsageError(f"{shown(file)} {why}")
     if number := one_number(set(text_of.values())):
         raise UsageError(f"{shown(file)} has the identities {' and '.join(map(shown, number))}; write them alike")
@@ -81,20 +81,13 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     strange = pictures.told_lost(filterfalse(set(later).__contains__, lost))
     strange += "".join(f"; {told}" for told in table.short)
     strange += f"; {left_out}, left out here; dbc run takes them" if later else ""
-    alike = [path for path in table.cells["path"] if pictures.is_also_in_folders(path)]
     n_new = sum(identity.casefold() == NEW for identity in table.cells[column])
     strange += f"; rows that say {NEW!r}, which is nobody: {n_new}" if n_new else ""
-    if alike:
-        strange += f"; {path_or_file_name(alike)}"
+    strange += "".join(f"; {told}" for told in pictures.told_meant(table.cells["path"]))
     named = so_many(len(set(pid[pid > 0].tolist())), "identity")
     note = f"identities by {file.name}: {n_known} of {so_many(len(pid), 'sample')}, {named}{strange}"
     note += "".join(f"; {doubt}" for doubt in doubts(set(texts), kind="identities"))
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note, texts)
-
-
-def path_or_file_name(names: Sequence[str]) -> str:
-    """A line about `names` that are the path of one picture, and the file name of others in folders."""
-    return f"names that are the path of one picture, which they mean, and the file name of others, too: {with_first(names)}"
 
 
 class _Pictures(NamedPictures):
@@ -117,7 +110,9 @@ class _Pictures(NamedPictures):
             return f"that name a box by its number, left out ({_BY_PLACE})"
         n_fitting = len(self.that_fit(path))
         if n_fitting > 1:
-            return "with a file name that several pictures have"
+            return "that fit several pictures"
+        if self.is_backslashed(path):
+            return "with backslashes in place of /, left out (write / in all paths)"
         return f"that name {'a box or frame that the data set has not' if n_fitting else 'no picture of the data set'}"
 
     def _is_numbered(self, path: str) -> bool:

@@ -19,8 +19,8 @@ _VALUES = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
 def read_attributes(file: Path, dataset: Artifact) -> Float32Array:
     """The attributes (n_samples, m) of every sample of `dataset`, in the order of the columns of `file`.
 
-    A sample is found by the path of its first image, or by its file name if no other has it. UsageError, one line, for a
-    value that is neither 0 nor 1, a sample that the table does not name, and a table without attributes.
+    A sample is found by the path of its first image, as `NamedPictures` says. UsageError, one line, for a value that is
+    neither 0 nor 1, a sample that the table does not name, a name of several, and a table without attributes.
     """
     names = [name for name in read_header(file) if name and name != "path"]
     if not names:
@@ -37,6 +37,10 @@ def read_attributes(file: Path, dataset: Artifact) -> Float32Array:
     place: dict[str, int] = {}
     for row, name in enumerate(table.cells["path"]):
         fitting = pictures.that_fit(name)
+        if len(fitting) > 1:
+            raise UsageError(
+                f"{table.at(row)} names {shown(name)}, which fits {len(fitting)} pictures; give whole paths"
+            )
         path = fitting[0] if len(fitting) == 1 else name
         if place.setdefault(path, row) != row:
             raise UsageError(f"{table.at(row)} names {shown(name)}, as line {table.line[place[path]]}; keep one")

@@ -101,7 +101,7 @@ def read_csv_file(
 
     The first of its `synonyms` that is there stands for a column that is not.
     `root` is the folder that paths start from, by default the table's. Paths that `are_ingested` are those of a data set, and
-    start from another folder: one that leads out of it stays as it is.
+    start from another folder: they stay as they are, without needless parts.
     `may_be_empty` takes a header without rows, too; if it `is_whole`, as a program writes it, it does not end within a row.
     With `programs`, a table of one of `PROGRAMS` is taken, too, with the columns that are read of it, and its path.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
@@ -341,13 +341,13 @@ def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str 
     """`path` relative to `folder`, as `relative_path`. It is taken as written: a name may begin or end with a blank.
 
     UsageError if it leaves the folder, which `top` describes, unless a picture is there, as after more were added from a
-    folder beside it; without `top` it stays as it is.
+    folder beside it; without `top` it stays as it is, but for needless parts.
     """
     if "\0" in path:
         raise _unfinished(file, line)
     if is_missing(path):
         raise UsageError(f"{shown(file)} line {line} has path {shown(path)}; give the path of an image")
-    found = relative_path(path, folder)
+    found = None if top is None and path.startswith("/") else relative_path(path, folder)
     if found is None and (top is None or (_BESIDE.match(path) and Path(folder, path).is_file())):
         return PurePosixPath(path).as_posix()
     if found is None:

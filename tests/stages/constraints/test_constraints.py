@@ -119,7 +119,20 @@ def test_answers_about_pictures_that_came_later_are_counted_and_left_out(tmp_pat
 def test_a_path_that_is_the_file_name_of_others_is_told(tmp_path):
     dataset = Dataset(["1.jpg", "../day2/1.jpg", "2.jpg"])
     answers = answers_of(tmp_path, dataset, ["1.jpg,2.jpg,same", "2.jpg,../day2/1.jpg,different"])
-    assert (answers.pairs.tolist(), answers.alike) == ([[0, 2], [2, 1]], ("1.jpg",))
+    assert answers.pairs.tolist() == [[0, 2], [2, 1]]
+    assert answers.meant == (
+        "names that are the path of one picture, which they mean, and the end of others, too: 1, the first '1.jpg'",
+    )
+
+
+def test_a_name_means_the_picture_of_any_dataset_that_has_most_of_its_path(monkeypatch):
+    monkeypatch.setattr(answers_file, "read_source", lambda _: None)
+    now, later = Dataset(["1.jpg", "a/2.jpg#1", "b/3.jpg"]), Dataset(["1.jpg", "a/2.jpg#1", "b/3.jpg", "card2/1.jpg"])
+    samples = NamedSamples(now, later, [Dataset(["card0/1.jpg"])])
+    places = [samples.place(name, at="") for name in ("E:/x/b/3.jpg", "card1/1.jpg", "card2/1.jpg", "card0/1.jpg")]
+    assert places == [2, 0, None, -1]
+    with pytest.raises(UsageError, match=r"'c/3\.jpg', which is no picture"):
+        samples.place("c/3.jpg", at="")
 
 
 def test_a_box_is_named_by_its_file_and_number_and_names_in_any_unicode_form(tmp_path):

@@ -34,15 +34,20 @@ def known(folder: Path, text: str, **arrays: Any) -> KnownLater:
 
 def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> None:
     found = known(
-        tmp_path, "path,identity\na/1.jpg,Zola\nphotos/3.jpg,Ada\n1.jpg,lost\nb/1.jpg,NA\nx.jpg,y\nc/4.jpg,Unknown\n"
+        tmp_path, "path,identity\na/1.jpg,Zola\n3.jpg,Ada\n1.jpg,lost\nb/1.jpg,NA\nz/4.jpg,y\nc/4.jpg,Unknown\n"
     )
     assert found.pid.tolist() == [-2, 2, 1, -2]
     assert found.pid.dtype == np.int32
     assert found.note == (
         "identities by ids.csv: 2 of 4 samples, 2 identities; "
-        "rows that name no picture of the data set: 1, the first 'x.jpg'; "
-        "rows with a file name that several pictures have: 1, the first '1.jpg'"
+        "rows that fit several pictures: 1, the first '1.jpg'; "
+        "rows that name no picture of the data set: 1, the first 'z/4.jpg'"
     )
+
+
+def test_rows_with_backslashes_are_told(tmp_path: Path) -> None:
+    told = "rows with backslashes in place of /, left out (write / in all paths): 1, the first 'b\\1.jpg'"
+    assert told in known(tmp_path, "path,identity\na/1.jpg,x\nb\\1.jpg,y\n").note
 
 
 def test_new_is_nobody_and_told(tmp_path: Path) -> None:
@@ -65,9 +70,12 @@ def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -
         ("path,identity\nz.jpg,x\n", "names 'z.jpg', which is no picture of the data set, such as 'b/1.jpg'"),
         (
             "path,identity\n1.jpg,x\n",
-            r"names '1.jpg', which fits 2 pictures .*, such as 'b/1.jpg', 'a/1.jpg'; give paths",
+            r"names '1.jpg', which fits 2 pictures .*, such as 'a/1.jpg', 'b/1.jpg'; give paths",
         ),
-        ("path,identity\na\\1.jpg,x\n", "names 'a.1.jpg', which is there with / in place of each backslash"),
+        (
+            "path,identity\nz\\1.jpg,x\na\\1.jpg,x\n",
+            "names 'a.1.jpg', which is there with / in place of each backslash",
+        ),
         ("path,identity\na/1.jpg,Unknown\n", "has no identity in the column 'identity'; fill it in"),
         ("path,identity\na/2.jpg,x\na/3.jpg,y\n", "frames of one tracklet"),
         ("path,identity\na/1.jpg,x\na/1.jpg,y\n", "line 3 says 'y' of 'a/1.jpg', and line 2 says 'x'; correct one"),
@@ -134,9 +142,40 @@ def test_paths_that_lead_out_of_the_folder_are_those_of_the_data_set(tmp_path: P
         frame_start=np.arange(4),
     )
     assert len(set(found.pid.tolist())) == 3
-    assert "several pictures have: 1, the first '../day3/1.jpg'" in found.note
+    assert "name no picture of the data set: 1, the first '../day3/1.jpg'" in found.note
     # a file name alone is the path of one picture, and other pictures have it as well
-    assert found.note.endswith("which they mean, and the file name of others, too: 1, the first '1.jpg'")
+    assert "which they mean, and the end of others, too: 1, the first '1.jpg'" in found.note
+    assert found.note.endswith(f"the file name alone decides: 1, the first '{tmp_path}/2.jpg'")
+
+
+CARDS = ["D02/100EK113/1.jpg", "D03/100EK113/1.jpg", "D02/100EK113/4.jpg", "5.jpg", "D02/5.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("E:/cards/D03/100EK113/1.jpg", 1),
+        ("100EK113/4.jpg", 2),
+        ("x/D02/5.jpg", 4),
+        ("x/5.jpg", 3),
+        ("D01/100EK113/4.jpg", None),
+        ("other/4.jpg", None),
+        ("00EK113/4.jpg", None),
+        ("D02/100EK113/", None),
+        ("100EK113/1.jpg", None),
+    ],
+)
+def test_a_path_means_the_picture_with_the_longest_common_end(tmp_path: Path, name: str, picture: int | None) -> None:
+    paths = np.array(CARDS, dtype=object)
+    found = known(
+        tmp_path, f"path,identity\n{name},Ada\nD03/100EK113/1.jpg,Ada\n", path=paths, frame_start=np.arange(6)
+    )
+    assert np.flatnonzero(found.pid > 0).tolist() == sorted({1, picture} - {None})
+
+
+def test_an_absolute_path_below_the_folder_of_the_table_keeps_its_folders(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no picture of the data set"):
+        known(tmp_path, f"path,identity\n{tmp_path}/4.jpg,Ada\n")
 
 
 def test_names_that_may_say_that_nobody_knows_are_told(tmp_path: Path) -> None:
@@ -167,7 +206,7 @@ def test_boxes_by_their_number_are_told_with_the_columns_to_name_them_by(tmp_pat
 def test_names_in_another_form_of_unicode_are_found_unless_two_pictures_differ_by_it_alone(tmp_path: Path) -> None:
     composed, apart = "caf\u00e9.png", "cafe\u0301.png"
     one = np.array([f"x/{composed}", "b.png"], dtype=object)
-    for name in (f"x/{apart}", apart, f"y/{apart}"):
+    for name in (f"x/{apart}", apart, f"y/x/{apart}"):
         found = known(tmp_path, f"path,identity\n{name},Ada\n", path=one, frame_start=np.arange(3))
         assert found.pid.tolist() == [1, -2]
     two = np.array([composed, apart], dtype=object)
