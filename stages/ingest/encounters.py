@@ -13,6 +13,7 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
+from stages.ingest.formats.names import may_be_missing
 from stages.ingest.formats.sample_columns import with_names
 from stages.ingest.formats.times import told_zones
 from stages.ingest.headers import MOST_PICTURES, Header, taken_at
@@ -22,6 +23,8 @@ from stages.wording import shortened, shown
 MIDNIGHT = datetime.min.time()
 BURST = 60
 """Seconds within which pictures are likely of one visit."""
+DAY = 24 * 60 * 60
+"""Seconds without a picture after which another visit has likely begun."""
 YEARS = 2
 """Without any picture, before or after which times are likely those of a clock that was set back."""
 SEASON = 300 / 365
@@ -94,6 +97,36 @@ def told_clocks(samples: Samples, headers: Mapping[str, Header]) -> list[str]:
     return years_away(places, times, of=of) or (
         years_away(places, times, of=of, years=SEASON) if (samples.camid >= 0).all() else []
     )
+
+
+def told_repeated(samples: Samples, headers: Mapping[str, Header]) -> list[str]:
+    """A line to warn with of encounters with pictures more than a `DAY` after the one before; else none.
+
+    By such a name several visits may go, as where numbers begin anew at each camera. Times are as `told_clocks` has them.
+    """
+    at: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
+    has_times = any(samples.timestamp)
+    for sample, image in enumerate(samples.frame_start[:-1].tolist() if samples.encounter_name else []):
+        header = headers.get(samples.path[image])
+        time = samples.timestamp[image] if has_times else header.taken if header else ""
+        name = samples.encounter_name[sample]
+        if time and name and not may_be_missing(name):
+            at[name].append((seconds(time), time, sample))
+    found = {}
+    for name, taken in sorted(at.items()):
+        before, after = max(pairwise(sorted(taken)), key=lambda two: two[1][0] - two[0][0], default=(taken[0],) * 2)
+        if after[0] - before[0] > DAY:
+            found[name] = " and ".join(
+                f"of {shown(_place(samples, sample))} on {time[:10]}" for _, time, sample in (before, after)
+            )
+    if not found:
+        return []
+    name = next(iter(found))
+    return [
+        f"encounters with pictures more than a day apart, taken for one visit each: {len(found)} of {len(at)}, such as "
+        f"{shown(name)} {found[name]}; if numbers begin anew at each camera or day, write each name of one visit alone, such "
+        "as D01-5, or leave them out and give `encounter_gap`"
+    ]
 
 
 def years_away(

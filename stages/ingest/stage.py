@@ -19,7 +19,7 @@ from stages.ingest.anonymous import anonymous, without_source
 from stages.ingest.as_before import as_known, inherited
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
-from stages.ingest.encounters import by_time, told_bursts, told_clocks
+from stages.ingest.encounters import by_time, told_bursts, told_clocks, told_repeated
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
@@ -261,7 +261,7 @@ def _samples(
         )
     pictures = image_root(source, root)
     headers, height, width = some_headers(pictures, samples.path), parameters.height, parameters.width
-    findings.warnings += told_clocks(samples, headers)
+    findings.warnings += [*told_clocks(samples, headers), *told_repeated(samples, headers)]
     if before is None:
         findings.warnings += _told_taken_badly(headers, pictures)
         told = findings.notes if {"height", "width"} & parameters.model_fields_set else findings.warnings

@@ -11,7 +11,7 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import UsageError
-from stages.ingest.encounters import by_time, told_bursts, told_clocks
+from stages.ingest.encounters import by_time, told_bursts, told_clocks, told_repeated
 from stages.ingest.formats.format import Findings
 from stages.ingest.headers import some_headers
 from stages.ingest.stage import ingest
@@ -176,3 +176,16 @@ def test_a_camera_one_year_away_is_told_and_two_seasons_of_all_are_not(tmp_path:
     assert told_clocks(samples_of(*rows, *before), {}) == []
     # folders may be of seasons
     assert told_clocks(samples_of(*((path, UNKNOWN, time) for path, _, time in rows + back)), {}) == []
+
+
+def test_names_of_encounters_that_are_used_again_are_told() -> None:
+    samples = samples_of(
+        *(("a.jpg", 1, "2024-05-31T07:15:00"), ("b.jpg", 2, "2024-05-31T07:16:00"), ("c.jpg", 3, "2024-07-01")),
+        *(("d.jpg", 1, "2024-05-30"), ("e.jpg", 1, "2024-05-31"), ("f.jpg", 2, "")),
+        *(("g.jpg", 1, "2023-05-30"), ("h.jpg", 2, "2024-05-31")),
+    )
+    one_visit = replace(samples, encounter_name=("1", "1", "", "2", "2", "1", "unknown", "unknown"))
+    assert told_repeated(one_visit, {}) == []
+    assert told_repeated(samples, {}) == []
+    (told,) = told_repeated(replace(one_visit, encounter_name=("1", "1", "1", "2", "2", "2", "", "")), {})
+    assert "visit each: 1 of 2, such as '1' of 'camera 2' on 2024-05-31 and of 'camera 3' on 2024-07-01; if" in told
