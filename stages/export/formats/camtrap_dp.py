@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -12,29 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import UsageError
+from stages.export.formats.filled_packages import filled
 from stages.export.formats.format import (
     ANIMAL,
     ExportFormat,
     IngestedSource,
     Layout,
     category_of,
-    counts,
     decimal,
     in_order,
 )
 from stages.export.members import Member
 from stages.export.tables import csv_text
-from stages.ingest.decode.crops import Region, window
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.encounters import seconds, years_away
-from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
+from stages.ingest.formats.camtrap_dp import OBSERVATIONS
 from stages.ingest.formats.csv_file import read_csv_file
-from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import number_of
 from stages.ingest.formats.times import iso_time
-from stages.output_files import rows_as_csv
-from stages.wording import shortened, shown, so_many, with_first
+from stages.wording import shortened, shown, with_first
 
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 NO_CAMERA = "unknown"
@@ -67,108 +63,12 @@ _MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
 
 
 def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
-    """The package that was ingested with `individualID` filled if it is one, else a new package."""
+    """The package that was ingested, and those of pictures that were added, with `individualID` filled; or a new package."""
     if source.parameters.format == "camtrap-dp" and (source.root / OBSERVATIONS).is_file():
         if source.deployments is not None:
             raise UsageError("`deployments` has no use here: the package that was ingested has its own; leave it out")
-        return _filled(rows, source)
+        return filled(rows, source)
     return _new(rows, source)
-
-
-def _filled(rows: Sequence[Member], source: IngestedSource) -> Layout:
-    """The tables of the package as they are, but for the individuals: those that had none get their number.
-
-    A number that is the ID of other animals there becomes `dbc-7`.
-    """
-    individual = {(row.path, row.cut_out): row.individual for row in rows}
-    is_cut = any(row.box for row in rows)
-    observed = list(animals(source.root, source.root, Counter()))
-    paths = {animal.path for _, animal in observed}
-    number = {line: individual.get((animal.path, _cut(animal, source, is_cut=is_cut))) for line, animal in observed}
-    header, *lines = _cells(source.root / OBSERVATIONS)
-    names = [name.strip().lower() for name in header]
-    if "individualid" not in names:
-        header, lines = [*header, "individualID"], [[*cells, ""] for cells in lines]
-    place = ([*names, "individualid"]).index("individualid")
-    # an ID in the package may be of pictures that are in no cluster
-    there = {cells[place].strip() for cells in lines if not is_missing(cells[place])}
-    had: dict[int, set[str]] = {}
-    for line, each in number.items():
-        if each is not None and not is_missing(lines[line][place]):
-            had.setdefault(each, set()).add(lines[line][place].strip())
-    known = [each for each in number.values() if each is not None]
-    name = {each: _free_id(each, there, own=had.get(each, set())) for each in known}
-    kept = n_several = 0
-    filled = Counter[int]()
-    for line, cells in enumerate(lines):
-        found = number.get(line)
-        if found is None:
-            continue
-        if is_missing(cells[place]):
-            cells[place] = name[found]
-            filled[found] += 1
-            n_several += "count" in names and (number_of(cells[names.index("count")]) or 1) > 1
-        else:
-            kept += 1
-    files = {
-        name: (source.root / name).read_text(encoding="utf-8-sig") for name in ENTRIES if (source.root / name).is_file()
-    }
-    told = f"individualID of {so_many(filled.total(), 'observation')} filled; {kept} keep the one that they had"
-    elsewhere = len({row.path for row in rows} - paths)
-    if elsewhere:
-        told += f"; pictures that are not of this package, and left out: {elsewhere}"
-    notes = (told, *_told_of_ids(name, had, filled))
-    notes += counts((n_several, "observations of several animals (count) that got one individualID"))
-    return Layout({**files, OBSERVATIONS: rows_as_csv([header, *lines])}, notes)
-
-
-def _free_id(number: int, there: set[str], *, own: set[str]) -> str:
-    """The number as an ID, or with as many `dbc-` before it as it takes to be none of those `there`, IDs of other animals.
-
-    It is that of no others if it is the only one that its individual's observations have as their `own`.
-    """
-    found = str(number)
-    if own == {found}:
-        return found
-    while found in there:
-        found = f"dbc-{found}"
-    return found
-
-
-def _told_of_ids(name: dict[int, str], had: dict[int, set[str]], filled: Counter[int]) -> tuple[str, ...]:
-    """Notes of the numbers of individuals that are IDs of others in the package, and of individuals with several IDs now."""
-    renamed = sorted(number for number in filled if name[number] != str(number))
-    several = sorted(number for number in had if len(had[number] | ({name[number]} if filled[number] else set())) > 1)
-    notes = []
-    if renamed:
-        notes.append(
-            "numbers of individuals that the package has as individualID of others, so that they get another: "
-            f"{len(renamed)}, the first {renamed[0]} as {shown(name[renamed[0]])}"
-        )
-    if several:
-        first = several[0]
-        ids = ", ".join(map(shown, sorted(had[first])[:3]))
-        notes.append(
-            f"individuals some of whose observations had an individualID, which is not given to the others: {len(several)}, "
-            f"the first {first}, where it is {ids}; look at them, and make one ID of what is one animal"
-        )
-    return tuple(notes)
-
-
-def _cut(animal: Detection, source: IngestedSource, *, is_cut: bool) -> tuple[int, int, int, int] | None:
-    """What ingest cut out of the picture for `animal`; None if it took whole pictures."""
-    if not is_cut or animal.path in source.pictures.lost:
-        return None
-    width, height = source.size(animal.path)
-    region = Region(animal.box, animal.is_relative)
-    left, top, right, bottom = window(region, width=width, height=height, pad=source.parameters.pad).rectangle
-    return left, top, right - left, bottom - top
-
-
-def _cells(file: Path) -> list[list[str]]:
-    """The rows of a table, of one length; those without any cell are left out, as readers do."""
-    rows = read_csv_file(file, columns=("observationid",)).written()
-    return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
 
 
 def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:

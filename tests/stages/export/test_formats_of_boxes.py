@@ -444,26 +444,70 @@ def test_frames_of_a_table_that_may_count_from_one_are_told(
     assert any("whose least of a picture is: 1" in note for note in notes) == is_told
 
 
-def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: Path) -> None:
-    (tmp_path / "deployments.csv").write_text("deploymentID\nd\n")
-    names, known = "abcdef", {"a": "1", "b": "1", "e": "ind1", "f": "3"}
-    media = [f"m{name},d,2024-05-31T07:15:00Z,{name}.png,image/png" for name in names]
-    (tmp_path / "media.csv").write_text("mediaID,deploymentID,timestamp,filePath,fileMediatype\n" + "\n".join(media))
+def package(folder: Path, known: dict[str, str], *, delimiter: str = ",") -> Path:
+    """A package of whole pictures of one deployment, by their names, with the IDs that some have."""
+    folder.mkdir(exist_ok=True)
+    (folder / "deployments.csv").write_text("deploymentID\nd\n")
+    media = [f"m{name},d,2024-05-31T07:15:00Z,{name}.png,image/png" for name in known]
+    (folder / "media.csv").write_text("mediaID,deploymentID,timestamp,filePath,fileMediatype\n" + "\n".join(media))
     columns = "observationID,deploymentID,mediaID,eventID,observationLevel,observationType,individualID,count\n"
-    observed = [f"o{name},d,m{name},,media,animal,{known.get(name, '')},2" for name in names]
-    (tmp_path / "observations.csv").write_text(columns + "\n".join(observed))
-    # clusters: 1 is c alone, 2 is a, b, d and e, 3 is f and a picture of another source
-    rows = [member(f"{name}.png", number, None) for name, number in zip(names, (2, 2, 1, 2, 2, 3), strict=True)]
+    observed = [f"o{name},d,m{name},,media,animal,{each},2" for name, each in known.items()]
+    (folder / "observations.csv").write_text((columns + "\n".join(observed)).replace(",", delimiter))
+    return folder
+
+
+def filled(root: Path, rows: list[Member]) -> Layout:
     parameters = IngestParameters(format="camtrap-dp")
-    layout = FORMATS["camtrap-dp"].layout(
-        rows, IngestedSource(lambda: PictureFiles(tmp_path), parameters, largest_number=3)
-    )
-    cells = [line.split(",") for line in layout.files["observations.csv"].splitlines()[1:]]
-    assert [row[6] for row in cells] == ["1", "1", "dbc-1", "2", "ind1", "3"]
+    source = IngestedSource(lambda: PictureFiles(root), parameters, largest_number=9)
+    return FORMATS["camtrap-dp"].layout(rows, source)
+
+
+def individuals(layout: Layout, place: str = "observations.csv", delimiter: str = ",") -> list[str]:
+    return [line.split(delimiter)[6] for line in layout.files[place].splitlines()[1:]]
+
+
+def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: Path) -> None:
+    package(tmp_path, {"a": "1", "b": "1", "c": "", "d": "", "e": "ind1", "f": "3"})
+    # clusters: 1 is c alone, 2 is a, b, d and e, 3 is f and a picture of another source
+    rows = [member(f"{name}.png", number, None) for name, number in zip("abcdef", (2, 2, 1, 2, 2, 3), strict=True)]
+    layout = filled(tmp_path, rows)
+    assert individuals(layout) == ["1", "1", "dbc-1", "2", "ind1", "3"]
     told = "\n".join(layout.notes)
     assert "so that they get another: 1, the first 1 as 'dbc-1'" in told
     assert "which is not given to the others: 1, the first 2, where it is '1', 'ind1'" in told
     assert "observations of several animals (count) that got one individualID: 2" in told
+
+
+def test_packages_of_pictures_that_were_added_are_filled_as_well(tmp_path: Path) -> None:
+    root = package(tmp_path / "first", {"a": "", "b": ""})
+    # the name of a picture of the first, and one of its numbers for another animal
+    added = package(tmp_path / "second", {"a": "", "c": "", "d": "", "e": "2"}, delimiter=";")
+    for file, content in ((root / "a.png", b"1"), (added / "a.png", b"1"), (root / "b.png", b"12")):
+        file.write_bytes(content)
+    (tmp_path / "card").mkdir()
+    paths = {"a.png": 1, "b.png": 2, "../second/c.png": 2, "../second/d.png": None, "../card/1.png": 1}
+    rows = [member(path, number, None) for path, number in paths.items()]
+    layout = filled(root, rows)
+    assert individuals(layout) == ["1", "dbc-2"]
+    assert individuals(layout, "second/observations.csv", ";") == ["", "dbc-2", "", "2"]
+    assert len(layout.files) == 6
+    assert layout.notes[:4] == (
+        "individualID of 3 observations filled; 0 keep the one that they had",
+        f"the package of pictures that were added, '{added}', is in 'second/'",
+        f"observations there whose pictures seem to be those of '{root}', and are filled there alone: 1; to have them in "
+        f"'second/', give '{added}' as `root`",
+        "pictures of no package, and left out: 1, the first '../card/1.png'; the other formats hold them, and so does a new "
+        "package, if `root` is a folder above them all",
+    )
+    # as seen from the second, which has them all
+    assert individuals(filled(added, [*rows, member("../second/a.png", 3, None)]), delimiter=";") == [
+        "3",
+        "dbc-2",
+        "",
+        "2",
+    ]
+    (added / "media.csv").write_text("mediaID\n")
+    assert f"a package that is not filled: '{added}/media.csv' has no rows" in filled(root, rows).notes[1]
 
 
 @pytest.mark.parametrize(("read_as", "column"), [("camtrap-dp", "scientificName"), ("coco", "observationComments")])
