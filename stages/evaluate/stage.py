@@ -35,6 +35,7 @@ from stages.evaluate.retrieval.metrics import (
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
 from stages.features.camera_whitening import Whitenings
+from stages.features.extracted_alike import warn_of_unlike_before
 from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room
 from stages.features.whitening import NothingToWhitenError
@@ -178,10 +179,14 @@ def evaluate(
         return Computed(summary, execution, notes=notes)
 
     outcome = make_artifact(run, request, compute, context=context)
-    if outcome.artifact is not None:
-        for note in outcome.artifact.manifest.notes:
-            context.reporter.note(note)
+    warn_of_unlike_before(run, features, context.reporter)
+    _tell_notes(outcome, context.reporter)
     return outcome
+
+
+def _tell_notes(made: Made, reporter: Reporter) -> None:
+    for note in () if made.artifact is None else made.artifact.manifest.notes:
+        reporter.note(note)
 
 
 def _tell_known(known: KnownLater, reporter: Reporter) -> None:

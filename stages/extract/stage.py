@@ -10,6 +10,7 @@ from schemas.parameters import ExtractParameters
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
+from stages.features.extracted_alike import warn_of_unlike_before
 from stages.features.mirror_images import mirrored
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_agreement import WEIGHTS, found_initial, new_initial, require_agreement, tell_of_another_seed
@@ -88,7 +89,10 @@ def extract(
             return compute_added(writer, work, *before, reporter=context.reporter)
         return compute_all(writer, work, None if before is None else before[1], reporter=context.reporter)
 
-    return make_artifact(run, request, compute, context=context, shared=True)
+    outcome = make_artifact(run, request, compute, context=context, shared=True)
+    if outcome.artifact is not None:
+        warn_of_unlike_before(run, outcome.artifact, context.reporter)
+    return outcome
 
 
 def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:

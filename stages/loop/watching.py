@@ -7,7 +7,15 @@ from dataclasses import replace
 from stages.ingest.light import told_apart, told_views_apart
 from stages.ingest.near_copies import told_copies, told_empty
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage, right_of, share_labelled
+from stages.loop.choice.stage import (
+    Compared,
+    extracted_unlike,
+    guessing,
+    joined_pairs,
+    measure_stage,
+    right_of,
+    share_labelled,
+)
 from stages.loop.choice.verdict import Verdict, last_of_schedule, verdict
 from stages.loop.last_clusters import LastMerge, last_merge
 from stages.loop.plan import AS_FEATURES_ASK
@@ -94,6 +102,7 @@ class Watch:
             mean_average_precision=known,
             n_queries=last.metrics.summary.n_queries,
             guessing=guessing(last.run, [row.stage for row in self._rows]),
+            unlike=extracted_unlike(last.run, [each.stage for each in self.measures]),
             labelled=share_labelled(last.run, last.stage),
             right_pairs={row.stage: right for row in self._rows if (right := right_of(row.metrics))},
         )

@@ -85,7 +85,7 @@ def train(
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact, n_joined)
     _try_freezing(before, parameters, context)
     _tell_of_older(run, clusters, before.artifact, warned)
-    _tell_of_another_recipe(before.artifact, parameters, context.reporter)
+    _tell_of_another_training(before.artifact, parameters, context.reporter)
     _tell_of_late(overrides, parameters, context.reporter)
     if before.stage == INIT_STAGE:
         tell_of_another_seed(before.artifact, parameters.seed, context.reporter)
@@ -184,12 +184,21 @@ def _try_freezing(before: Made, parameters: TrainParameters, context: Context) -
         require_part(before, parameters.freeze_through)
 
 
-def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, reporter: Reporter) -> None:
+def _tell_of_another_training(before: Artifact, parameters: TrainParameters, reporter: Reporter) -> None:
+    """Notes if the model `before` was trained by another recipe, or with another seed."""
     earlier = model_manifest(before).parameters
-    if isinstance(earlier, TrainParameters) and earlier.recipe != parameters.recipe:
+    if not isinstance(earlier, TrainParameters):
+        return
+    if earlier.recipe != parameters.recipe:
         reporter.note(
             f"stage {earlier.stage} was trained with `recipe={earlier.recipe!r}`, this one with "
             f"`recipe={parameters.recipe!r}`; to keep the first, write recipe = '{earlier.recipe}' in the run's config.toml"
+        )
+    # without epochs nothing is drawn
+    if earlier.epochs and parameters.epochs and earlier.seed != parameters.seed:
+        reporter.note(
+            f"stage {earlier.stage} was trained with `seed={earlier.seed}`, this one with `seed={parameters.seed}`; for "
+            f"several seeds, give each a run of its own"
         )
 
 

@@ -359,3 +359,25 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
         assert "dbc select" not in none_measured.out
     told = dbc(*unmeasured, "--json").json
     assert (told["chosen"], told["reason"]) == (None, None)
+
+
+def test_what_another_extraction_gained_is_not_laid_to_training(dbc: Dbc, run: Path) -> None:
+    short = ["--epochs", "1", "--batch-size", "4", "--learning-rate", "1e-7", "--silhouette-above", "-1", "--run", run]
+    assert dbc("extract", "--stage", "init", "--no-flip", "--run", run).status == 0
+    assert dbc("train", "--stage", "0", *short).status == 0
+    told = (
+        "stage init was extracted with --no-flip, stage 0 with --flip: the difference of their figures is not that of "
+        "training alone"
+    )
+    assert told in dbc("extract", "--stage", "0", "--run", run).err
+    assert dbc("merge", "--stage", "1", "--merge-percent", "0.2", "--run", run).status == 0
+    assert dbc("train", "--stage", "1", *short).status == 0
+    again = dbc("extract", "--stage", "1", "--batch-size", "8", "--run", run)
+    assert "was extracted with" not in again.err
+    assert told in dbc("eval", "--stage", "0", "--run", run).err
+    chosen = dbc("select", "--run", run, "--json").json
+    assert chosen["training_helped"] is None
+    assert "Whether training helped cannot be told: " in chosen["verdict"]
+    assert "but features were extracted with another --flip" in chosen["verdict"]
+    assert [note for note in chosen["notes"] if "the features of stage 0 were extracted with another value of" in note]
+    assert "were extracted with another value of --flip" in dbc("plot", "--run", run).err

@@ -70,6 +70,10 @@ def test_what_a_stage_does_not_read_is_told(dbc: Dbc, run: Path) -> None:
     assert "--silhouette-above 0.5 has no effect: it needs a later stage, which has clusters" in told
     assert "--decay-after 1 has no effect on a stage of --epochs 1" in told
     assert "warning: --warmup-epochs 50 is more than --epochs 1: learning rates rise to 2% of what was" in told
+    assert dbc("merge", "--stage", "1", "--merge-percent", "0.2", "--run", run).status == 0
+    later = ["train", "--run", run, "--stage", "1", "--epochs", "1", "--batch-size", "4", "--dry-run"]
+    assert "stage 0 was trained with --seed 7, this one with --seed 0; for several seeds, " in dbc(*later).err
+    assert "was trained with" not in dbc(*later, "--seed", "7").err + dbc(*later, "--epochs", "0").err
     extracted = dbc("extract", "--seed", "9", "--run", run)
     assert "the initial model stays as it was made, with --seed 0" in extracted.err
     assert dbc("extract", "--height", "64", "--run", run).line == (

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from schemas.manifest import MetricsManifest, ModelManifest
+from schemas.manifest import FeaturesManifest, MetricsManifest, ModelManifest
 from schemas.parameters import MergeParameters, TrainParameters
+from schemas.stage_names import stage_label
 from stages.arrays.device_memory import release
 from stages.errors import DbcError, MemoryLimitError
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.features.camera_finding import too_few_cameras
+from stages.features.extracted_alike import differing, named
 from stages.features.prepared import Prepared, prepared
 from stages.features.whitening import NothingToWhitenError
 from stages.loop.choice.across_cameras import has_cameras
@@ -27,12 +29,20 @@ from stages.merge.constrained import labels_kept
 from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.descent import clusters_now, stages_now
-from stages.runs.lineage import before_review, dataset_of, features_and_dataset, metrics_of, with_clusters
+from stages.runs.lineage import (
+    before_review,
+    dataset_of,
+    features_and_dataset,
+    metrics_of,
+    newest_features,
+    with_clusters,
+)
 from stages.runs.next_stage import require_run
 from stages.runs.run_directory import (
     RunDirectory,
     clusters_manifest,
     compared_cameras,
+    features_manifest,
     metrics_manifest,
     model_manifest,
 )
@@ -69,6 +79,14 @@ def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
     models = {stage: run.newest_up_to("model", stage) for stage in stages}
     manifests = {stage: model_manifest(model) for stage, model in models.items() if model is not None}
     return frozenset(stage for stage, manifest in manifests.items() if _learned_nothing(manifest))
+
+
+def extracted_unlike(run: RunDirectory, stages: Iterable[int]) -> dict[int, list[str]]:
+    """By each of `stages` whose features were extracted otherwise than those of the first: the parameters that differ."""
+    manifests = {stage: features_manifest(newest_features(run, stage, SILENT)) for stage in stages}
+    first = next(iter(manifests.values()), None)
+    found = {stage: [] if first is None else differing(first, each) for stage, each in manifests.items()}
+    return {stage: names for stage, names in found.items() if names}
 
 
 def share_labelled(run: RunDirectory, stage: int) -> float:
@@ -109,6 +127,7 @@ def judge(
         measures,
         joined=joined,
         guessing=guessing(run, stages),
+        unlike=extracted_unlike(run, stages),
         labelled=share_labelled(run, stages[-1]),
         right_pairs=_right_pairs(run, [stage for stage in stages if stage > 0]),
     )
@@ -145,8 +164,8 @@ class Compared:
 
     Stages without training hand their features on: those are whitened and merged anew once. `device` and `memory_limit` are
     as of `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at, and then
-    `lacked_memory` is true; and if a stage was merged otherwise than the first. With `only_kept` nothing is measured anew:
-    `read` raises `DbcError`.
+    `lacked_memory` is true; and if a stage was merged or extracted otherwise than the first. With `only_kept` nothing is
+    measured anew: `read` raises `DbcError`.
     """
 
     def __init__(
@@ -164,6 +183,8 @@ class Compared:
         self.lacked_memory = False
         self._first: MergeParameters | None = None
         self._has_told_unlike = False
+        self._first_features: FeaturesManifest | None = None
+        self._has_told_extracted = False
         self._prepared: tuple[object, Prepared] | None = None
         self._separation: tuple[object, Separation] | None = None
 
@@ -191,6 +212,19 @@ class Compared:
             f"stage {stage} was merged with another value of {others} than the first merge of this run; all stages are "
             "measured as that one compared features, so that their scores can be compared"
         )
+
+    def tell_extracted(self, stage: int, features: Artifact) -> None:
+        """Warn once that the `features` of `stage` were extracted otherwise than those that were measured first."""
+        manifest = features_manifest(features)
+        self._first_features = first = self._first_features or manifest
+        names = [] if self._has_told_extracted else differing(first, manifest)
+        if names:
+            self._has_told_extracted = True
+            self._reporter.warn(
+                f"the features of stage {stage_label(stage)} were extracted with another value of {named(names)} than those "
+                f"of stage {stage_label(first.summary.stage)}: a difference between their scores is not that of training "
+                "alone; dbc extract with the same for both makes them comparable"
+            )
 
     def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Prepared:
         """Features as `prepared` gives them; do not change them in place."""
@@ -239,6 +273,7 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     measured = {"clusters": clusters, "features": features, "dataset": dataset}
     request: dict[str, object] = {"stage": stage, **{name: each.manifest.id for name, each in measured.items()}}
     compared = compared or Compared()
+    compared.tell_extracted(stage, features)
     # corrected by answers, they end the run as they did before, and nothing was merged otherwise
     first, own = compared.by(run), clusters_manifest(before_review(run, merged)).parameters
     measured_by, merged_by, corrected_by = _measured_by(dataset, first, own, clusters_manifest(clusters).parameters)

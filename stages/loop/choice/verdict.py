@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from schemas.choices import CameraUse
 from schemas.stage_names import INIT_STAGE, stage_label
+from stages.features.extracted_alike import named
 from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores, told_unjudged
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import (
@@ -95,13 +96,15 @@ def verdict(
     guessing: Collection[int] = (),
     labelled: float = 0.0,
     right_pairs: Mapping[int, RightPairs] | None = None,
+    unlike: Mapping[int, Sequence[str]] | None = None,
 ) -> Verdict | None:
     """Whether training helped, from the `measures` of stages in order; None if there are none with merges.
 
     `joined` is of the last stage; None without cameras. `guessing` are the stages whose training ended with a loss as high
     as that of guessing. `labelled` is the share of samples whose clusters a person's labels say.
     `mean_average_precision` by stage, of `n_queries`, and `right_pairs` by stage, stand beside the judgement if identities are
-    known, and never decide it.
+    known, and never decide it. `unlike`: by each stage whose features were extracted otherwise than those of the first, the
+    parameters that differ, to which a better score may be due.
     """
     if not measures or measures[-1].stage < 1:
         return None
@@ -118,10 +121,14 @@ def verdict(
         helped = not _has_features_of(first, by_stage[best])
         judged = by_stage[best if helped else _best_trained(measures, score)]
         change = score[first.stage], score[judged.stage]
+        otherwise = (unlike or {}).get(judged.stage, ())
         doubt = _doubt(measures, rule, *change, as_guessing=helped and judged.stage in guessing)
-        maps = mean_average_precision or {}
+        if otherwise:
+            doubt = f"but features were extracted with another {named(otherwise)}"
+        maps = {} if otherwise else mean_average_precision or {}
         known = _by_known_identities(maps, first.stage, judged.stage, n_queries, is_taken=helped)
-        lines.append(_line(first, judged, rule, *change, helped=helped, doubt=doubt, known=known))
+        options = {"helped": helped, "is_unlike": bool(otherwise)}
+        lines.append(_line(first, judged, rule, *change, doubt=doubt, known=known, **options))
         # those that might have been chosen, if they were not left out; max would pass over all that follow a NaN
         above = max(each for each in (all_rules()[rule].least, *change) if not math.isnan(each))
         lines.append(told_unjudged(measures, rule=rule, above=above))
@@ -133,7 +140,9 @@ def verdict(
         lines.append("No stage was trained, so all have the features of stage init.")
     lines.append(_labels_line(labelled) or _clusters_line(clustered, whose))
     collapse = _collapse(first, last) if is_trained else None
-    warnings = [None if helped is not False else _harm(joined), _camera(joined, first, last), collapse]
+    # nor may what another extraction changed be laid to training
+    before = None if last.stage in (unlike or {}) else first
+    warnings = [None if helped is not False else _harm(joined), _camera(joined, before, last), collapse]
     told = tuple(text for text in warnings if text is not None)
     # a loss says nothing of features of before it
     of_before = first.stage < 1 and _has_features_of(first, clustered)
@@ -200,6 +209,7 @@ def _line(
     helped: bool,
     doubt: str,
     known: str,
+    is_unlike: bool,
 ) -> str:
     stage, name = judged.stage, rule
     is_left_out = math.isnan(after)
@@ -214,7 +224,8 @@ def _line(
         taken = (
             f", and features of stage {stage} are taken" if helped else ", so features are taken as they were before it"
         )
-        return f"Whether training helped cannot be told without identities: {shown}, {doubt}{taken}.{known}"
+        cannot = "cannot be told" if is_unlike else "cannot be told without identities"
+        return f"Whether training helped {cannot}: {shown}, {doubt}{taken}.{known}"
     # found clusters may get worse while the features that they are found in get better
     what = f"Training {'helped' if helped else 'did not help'}{'' if judged.is_by_schedule else ' the features'}"
     return f"{what}, judged without identities: {shown}.{known}"
@@ -369,8 +380,10 @@ def _harm(joined: JoinedPairs | None) -> str:
     return f"training did not help; take the features of stage init, or try {cameras}{_LESS_TRAINING}"
 
 
-def _camera(joined: JoinedPairs | None, first: StageMeasures, last: StageMeasures) -> str | None:
+def _camera(joined: JoinedPairs | None, first: StageMeasures | None, last: StageMeasures) -> str | None:
     """What to be warned of if clusters are of one camera each, and how it may have come about.
+
+    `first` is None if what the last stage differs in from the first may not be due to training.
 
     One camera may have taken an individual several times: of four sets of people and vehicles whose clusters were so, 61 to
     99 % of their pairs were right, and `camera='penalty'` took the ARI from 0.125, 0.495 and 0.441 to 0.040, 0.380 and 0.334.
@@ -379,7 +392,7 @@ def _camera(joined: JoinedPairs | None, first: StageMeasures, last: StageMeasure
         return None
     told = f"{joined.share:.0%} of the pairs joined up to stage {last.stage} are of one camera, {joined.chance:.0%} by chance"
     is_evened = joined.camera not in _NOT_EVENED
-    if last.camera_mixing < FAR_LESS * first.camera_mixing:
+    if first is not None and last.camera_mixing < FAR_LESS * first.camera_mixing:
         return (
             f"{told}, and near neighbours from other cameras, over chance, fell from {first.camera_mixing:.3f} to "
             f"{last.camera_mixing:.3f}: training learned cameras, not identities; try "

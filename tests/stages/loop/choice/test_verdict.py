@@ -60,6 +60,21 @@ def test_a_run_that_helped_is_told_so_and_warned_of_nothing() -> None:
     )
 
 
+def test_another_extraction_takes_neither_credit_nor_blame() -> None:
+    known = {-1: 0.299, 8: 0.392, 9: 0.432}
+    unlike = {9: ["flip", "camera_norm"]}
+    found = judged(HELPED, joined=JoinedPairs(0.494, 0.25), mean_average_precision=known, unlike=unlike)
+    assert (found.chosen, found.helped, found.warnings) == (9, None, ())
+    assert found.line.startswith(
+        "Whether training helped cannot be told: across-cameras 0.258 at stage 9, 0.151 at stage init, but features were "
+        "extracted with another `flip` and `camera_norm`, and features of stage 9 are taken. Merged anew, "
+    )
+    assert judged(HELPED, unlike={8: ["flip"]}).helped
+    harmed = judged(COLLAPSED_INTO_CAMERAS, joined=JoinedPairs(0.99, 0.25), unlike={8: ["flip"], 9: ["flip"]})
+    assert harmed.helped is None
+    assert not [warning for warning in harmed.warnings if "training" in warning]
+
+
 @pytest.mark.parametrize(
     ("n_clusters", "likely", "score", "trust"),
     [
