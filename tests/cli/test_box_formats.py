@@ -145,7 +145,7 @@ def test_a_camera_trap_package_is_filled_and_keeps_the_rest(dbc: Dbc, tmp_path: 
     rows = exported(dbc, run, "camtrap-dp", tmp_path / "out")
     before, after = ((folder / "observations.csv").read_text().splitlines() for folder in (source, tmp_path / "out"))
     (changed,) = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
-    told = as_told(rows)["media/1.jpg", (10, 15, 20, 8)]
+    told = as_told(rows)["media/1.jpg", (10, 15, 20, 8)] + " (a)"
     assert changed[1] == changed[0].replace("animal,,", f"animal,{told},")
     for name in ("media.csv", "deployments.csv", "datapackage.json"):
         assert (tmp_path / "out" / name).read_text() == (source / name).read_text()

@@ -77,8 +77,9 @@ def filled(rows: Sequence[Member], source: IngestedSource) -> Layout:
         for line, each in package.number.items():
             if each is not None and not is_missing(cells[line]):
                 had.setdefault(each, set()).add(cells[line])
+    title = {row.individual: row.title for row in rows if row.individual is not None}
     known = {each for package in packages for each in package.number.values() if each is not None}
-    name = {each: _free_id(each, there, own=had.get(each, set())) for each in known}
+    name = {each: _free_id(each, title[each], there, own=had.get(each, set())) for each in known}
     kept = n_several = 0
     filled = Counter[int]()
     for package in packages:
@@ -92,7 +93,7 @@ def filled(rows: Sequence[Member], source: IngestedSource) -> Layout:
             else:
                 kept += 1
     told = f"individualID of {so_many(filled.total(), 'observation')} filled; {kept} keep the one that they had"
-    notes = (told, *notes, *_told_of_ids(name, had, filled))
+    notes = (told, *notes, *_told_of_ids(name, title, had, filled))
     notes += counts((n_several, "observations of several animals (count) that got one individualID"))
     return Layout({place: text for package in packages for place, text in package.written.items()}, notes)
 
@@ -186,22 +187,26 @@ def _is_alike(path: str, file: str, source: IngestedSource, path_of: Mapping[str
         return False
 
 
-def _free_id(number: int, there: set[str], *, own: set[str]) -> str:
-    """The number as an ID, or with as many `dbc-` before it as it takes to be none of those `there`, IDs of other animals.
+def _free_id(number: int, title: str, there: set[str], *, own: set[str]) -> str:
+    """The `title` of an individual as an ID, or with as many `dbc-` before it as it takes to be none of other animals.
 
-    It is that of no others if it is the only one that its individual's observations have as their `own`.
+    These have the IDs `there`, of which neither the title nor the number alone may be one, unless it is the only one that the
+    individual's observations have as their `own`.
     """
-    found = str(number)
-    if own == {found}:
-        return found
-    while found in there:
-        found = f"dbc-{found}"
-    return found
+    for found in (title, str(number)):
+        if own == {found}:
+            return found
+    before = ""
+    while not there.isdisjoint((f"{before}{title}", f"{before}{number}")):
+        before += "dbc-"
+    return f"{before}{title}"
 
 
-def _told_of_ids(name: dict[int, str], had: dict[int, set[str]], filled: Counter[int]) -> tuple[str, ...]:
-    """Notes of the numbers of individuals that are IDs of others in the package, and of individuals with several IDs now."""
-    renamed = sorted(number for number in filled if name[number] != str(number))
+def _told_of_ids(
+    name: Mapping[int, str], title: Mapping[int, str], had: Mapping[int, set[str]], filled: Counter[int]
+) -> tuple[str, ...]:
+    """Notes of the titles of individuals that are IDs of others in the package, and of individuals with several IDs now."""
+    renamed = sorted(number for number in filled if name[number] not in (title[number], str(number)))
     several = sorted(number for number in had if len(had[number] | ({name[number]} if filled[number] else set())) > 1)
     notes = []
     if renamed:

@@ -478,6 +478,25 @@ def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: 
     assert "observations of several animals (count) that got one individualID: 2" in told
 
 
+def test_a_package_that_is_filled_has_names_beside_the_numbers(tmp_path: Path) -> None:
+    package(tmp_path, {"a": "Ayo", "b": "", "c": "", "d": "3", "e": "", "f": "4", "g": ""})
+    of = {
+        "a": (1, "Ayo"),
+        "b": (1, "Ayo"),
+        "c": (2, None),
+        "d": (2, None),
+        "e": (3, "Bibi"),
+        "f": (4, "Chui"),
+        "g": (4, "Chui"),
+    }
+    layout = filled(tmp_path, [member(f"{path}.png", number, None, name=name) for path, (number, name) in of.items()])
+    # the number of e is that of another animal, and f has been filled before
+    assert individuals(layout) == ["Ayo", "1 (Ayo)", "2", "3", "dbc-3 (Bibi)", "4", "4"]
+    told = "\n".join(layout.notes)
+    assert "so that they get another: 1, the first 3 as 'dbc-3 (Bibi)'" in told
+    assert "which is not given to the others: 2, the first 1, where it is 'Ayo'; look at them" in told
+
+
 def test_packages_of_pictures_that_were_added_are_filled_as_well(tmp_path: Path) -> None:
     root = package(tmp_path / "first", {"a": "", "b": ""})
     # the name of a picture of the first, and one of its numbers for another animal
