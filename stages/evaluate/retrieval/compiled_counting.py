@@ -48,19 +48,31 @@ def count_four(row, low, high, first, counts):  # type: ignore[no-untyped-def]
 
 
 @jit
+def n_below(bounds, value, also_equal):  # type: ignore[no-untyped-def]
+    """How many of the ascending `bounds` (n,) are < `value`, or ≤ it if `also_equal`."""
+    start, stop = 0, bounds.size
+    while start < stop:
+        middle = (start + stop) // 2
+        if bounds[middle] < value or (also_equal and bounds[middle] == value):
+            start = middle + 1
+        else:
+            stop = middle
+    return start
+
+
+@jit
 def count_by_place(row, low, high, counts):  # type: ignore[no-untyped-def]
-    """counts[i] (n, 2): how many of `row` are > high and ≥ low of match i, each entry looked up among the bounds."""
-    for bounds, which, strictly in ((high, 0, True), (low, 1, False)):
-        order = np.argsort(bounds)
-        ordered = bounds[order]
-        above = np.zeros(bounds.size + 1)
-        for j in range(row.size):
-            side = np.searchsorted(ordered, row[j]) if strictly else np.searchsorted(ordered, row[j], side="right")
-            above[side] += 1
-        total = 0.0
-        for i in range(bounds.size - 1, -1, -1):
-            total += above[i + 1]
-            counts[order[i], which] = total
+    """counts[i] (n, 2): how many of `row` are > high and ≥ low of match i, each entry looked up among the ascending bounds."""
+    counts[: low.size] = 0
+    for j in range(row.size):
+        n_high, n_low = n_below(high, row[j], False), n_below(low, row[j], True)
+        if n_high:
+            counts[n_high - 1, 0] += 1
+        if n_low:
+            counts[n_low - 1, 1] += 1
+    for i in range(low.size - 2, -1, -1):
+        counts[i, 0] += counts[i + 1, 0]
+        counts[i, 1] += counts[i + 1, 1]
 
 
 @jit
@@ -77,11 +89,19 @@ def settle(query, tile, kept, bounds, n_others, matches, ahead, near):  # type: 
         if n_others[i]:
             for j in near[: gather(values, low[i], high[i], near)]:
                 doubtful[j] |= places[j] != column[i]
-    which = np.flatnonzero(doubtful)
-    found, steps, exact = np.empty(which.size), np.empty(query.size), np.empty(values.size)
+    n_doubtful, which = 0, np.empty(values.size, dtype=np.int64)
+    for j in range(values.size):
+        if doubtful[j]:
+            which[n_doubtful] = places[j]
+            n_doubtful += 1
+    found, steps, exact = np.empty(n_doubtful), np.empty(query.size), np.empty(values.size)
     in_steps(query, steps)
-    exact_products(steps, tile, places[which], found)
-    exact[which] = found
+    exact_products(steps, tile, which[:n_doubtful], found)
+    n_doubtful = 0
+    for j in range(values.size):
+        if doubtful[j]:
+            exact[j] = found[n_doubtful]
+            n_doubtful += 1
     for i in range(low.size):
         if n_others[i]:
             for j in near[: gather(values, low[i], high[i], near)]:
@@ -94,29 +114,41 @@ def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):
     """Add to `ahead` (n_matches,) how many entries of the tile are ahead of each match.
 
     `screen` (r, width) float32 approximates query · tileᵀ within `margin`; ignored entries are −inf. Matches
-    starts[i]:starts[i + 1] are those of row i: `column` in the tile, maybe outside it, and exact `similarity`. Only
-    entries that may be ahead of a row's last match are compared with its matches.
+    starts[i]:starts[i + 1] are those of row i: `column` in the tile, maybe outside it, and exact `similarity`, ascending
+    in a row. Only entries that may be ahead of a row's last match are compared with its matches.
+
+    Loops stand here for what NumPy does in a word: it would take the first command on a machine ten seconds to compile.
     """
-    width = screen.shape[1]
-    places, near = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32)
-    counts = np.empty((np.diff(starts).max() + 3, 2), dtype=np.int64)
+    width, most = screen.shape[1], 0
     for i in range(screen.shape[0]):
-        some = slice(starts[i], starts[i + 1])
-        n_matches = starts[i + 1] - starts[i]
+        most = max(most, starts[i + 1] - starts[i])
+    places, near, kept = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32), np.empty(width, dtype=np.float32)
+    lows, highs = np.empty(most, dtype=np.float32), np.empty(most, dtype=np.float32)
+    counts, n_others = np.empty((most + 3, 2), dtype=np.int64), np.empty(most, dtype=np.int64)
+    for i in range(screen.shape[0]):
+        first, last = starts[i], starts[i + 1]
+        n_matches = last - first
         if n_matches == 0:
             continue
-        threshold = similarity[some].astype(np.float32)
-        low, high = threshold - margin, threshold + margin
-        kept = places[: gather(screen[i], low.min(), np.float32(np.inf), places)]
-        values = screen[i][kept]
+        low, high = lows[:n_matches], highs[:n_matches]
+        for k in range(n_matches):
+            threshold = np.float32(similarity[first + k])
+            low[k], high[k] = threshold - margin, threshold + margin
+        n_kept = gather(screen[i], low[0], np.float32(np.inf), places)
+        values = kept[:n_kept]
+        for j in range(n_kept):
+            values[j] = screen[i, places[j]]
         if n_matches >= MANY:
             count_by_place(values, low, high, counts)
         else:
             for k in range(0, n_matches, 4):
                 count_four(values, low, high, k, counts[k : k + 4])
-        ahead[some] += counts[:n_matches, 0]
-        itself = (column[some] >= 0) & (column[some] < width)
-        n_others = counts[:n_matches, 1] - counts[:n_matches, 0] - itself
-        if n_others.any():
-            matches = column[some], similarity[some]
-            settle(query[i], tile, (values, kept), (low, high), n_others, matches, ahead[some], near)
+        any_others = False
+        for k in range(n_matches):
+            ahead[first + k] += counts[k, 0]
+            is_itself = 0 <= column[first + k] < width
+            n_others[k] = counts[k, 1] - counts[k, 0] - is_itself
+            any_others |= n_others[k] > 0
+        if any_others:
+            matches = column[first:last], similarity[first:last]
+            settle(query[i], tile, (values, places[:n_kept]), (low, high), n_others, matches, ahead[first:last], near)

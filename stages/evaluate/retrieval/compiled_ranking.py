@@ -47,7 +47,9 @@ def _ranks(
     starts = np.searchsorted(row, np.arange(len(query) + 1))
     similarity = np.empty(len(row))
     similarity_of_pairs(query, gallery, row, column, similarity)
-    rank = np.ones(len(row), dtype=np.int64)
+    order = np.lexsort((similarity, row))
+    column, similarity = column[order], similarity[order]
+    ahead = np.zeros(len(row), dtype=np.int64)
     for start in range(0, len(gallery), gallery_tile):
         tile = gallery[start : start + gallery_tile]
         screen = buffers.array((len(query), len(tile)), np.float32)
@@ -57,5 +59,7 @@ def _ranks(
         inside = (column >= start) & (column < start + len(tile))
         error = np.abs(screen[row[inside], column[inside] - start] - similarity[inside])
         margin = screen_margin(error, query.shape[1], n_roundings=n_roundings(query.shape[1]))
-        count_ahead(screen, query, tile, starts, column - start, similarity, margin, rank)
+        count_ahead(screen, query, tile, starts, column - start, similarity, margin, ahead)
+    rank = np.empty_like(ahead)
+    rank[order] = ahead + 1
     return rank
