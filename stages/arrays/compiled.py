@@ -23,6 +23,8 @@ _config: Any = numba.config
 def compiled(*, fastmath: Set[str] = frozenset()) -> Callable[[Any], Any]:
     """A decorator for loops without Python objects: compiled at their first call, kept on disk, run without the GIL.
 
+    Write loops where NumPy has a word for whole arrays (`a[:] = b`, `a[index]`, `np.diff`): a word takes one to five seconds
+    to compile, which the first command on a machine waits for.
     Sums are taken as they are written, so that every processor gives the same bits, but for what `fastmath` allows.
     """
 

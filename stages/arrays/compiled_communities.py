@@ -22,11 +22,12 @@ def move_nodes(begin, other, weight, flow, order, module):  # type: ignore[no-un
     are looked at. `module` (n,) int64, from 0 to n − 1, are the communities, and are changed.
     """
     leaves, inside, exits, size = totals(begin, other, weight, flow, module)
-    empty = np.flatnonzero(size == 0)
-    free = np.empty(flow.size, dtype=np.int64)
-    free[: empty.size] = empty
-    n_free = empty.size
-    all_exits = exits.sum()
+    free, n_free, all_exits = np.empty(flow.size, dtype=np.int64), 0, 0.0
+    for there in range(flow.size):
+        all_exits += exits[there]
+        if size[there] == 0:
+            free[n_free] = there
+            n_free += 1
     to = np.zeros(flow.size)
     seen = np.empty(flow.size + 1, dtype=np.int64)
     for passes in range(MOST_PASSES):
@@ -57,7 +58,8 @@ def move_nodes(begin, other, weight, flow, order, module):  # type: ignore[no-un
                     n_free += 1
                 module[u] = best
                 moved = True
-            to[seen[:n_seen]] = 0.0
+            for there in seen[:n_seen]:
+                to[there] = 0.0
         if not moved:
             return passes > 0
     return True

@@ -116,8 +116,6 @@ def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):
     `screen` (r, width) float32 approximates query · tileᵀ within `margin`; ignored entries are −inf. Matches
     starts[i]:starts[i + 1] are those of row i: `column` in the tile, maybe outside it, and exact `similarity`, ascending
     in a row. Only entries that may be ahead of a row's last match are compared with its matches.
-
-    Loops stand here for what NumPy does in a word: it would take the first command on a machine ten seconds to compile.
     """
     width, most = screen.shape[1], 0
     for i in range(screen.shape[0]):

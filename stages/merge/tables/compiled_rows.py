@@ -137,7 +137,8 @@ def squared_norm(row, spare):  # type: ignore[no-untyped-def]
 def cluster_sum(rows, cluster, total, row, spare):  # type: ignore[no-untyped-def]
     """Σ x over the members of `cluster` into `total` (d,); returns high and low of Σ ‖x‖²."""
     high, low = 0.0, 0.0
-    total[:] = 0.0
+    for j in range(row.size):
+        total[j] = 0.0
     for position in range(rows.starts[cluster], rows.stops[cluster]):
         canonical_row(rows, rows.order[position], row, spare)
         for j in range(row.size):
@@ -192,9 +193,9 @@ def summarise(rows, first, stop, slot, sums, norms, variance):  # type: ignore[n
             continue
         high, low = cluster_sum(rows, cluster, total, row, spare)
         norms[cluster, 0], norms[cluster, 1] = high, low
-        if slot[cluster] >= 0:
-            sums[slot[cluster]] = total
         for j in range(dim):
+            if slot[cluster] >= 0:
+                sums[slot[cluster], j] = total[j]
             total[j] = total[j] / count
         own = on_two_grids(squared_norm(total, spare), rows.fine)
         variance[cluster] = max(0.0, (high / count + low / count) - (own[0] + own[1]))
