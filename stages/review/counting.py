@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import t as student
+from scipy.special import expit, stdtrit
 
 from stages.arrays.partition import connected
 from stages.arrays.row_blocks import by_blocks
@@ -240,7 +239,7 @@ def count(draws: Draws, is_same: BoolArray, *, possible: tuple[int, int] | None 
     degree = 1 + weights.mean(axis=1)
     variance = weights.var(axis=1, ddof=1) / n_inner if n_inner > 1 else np.zeros(n_drawn)
     inverse = np.clip(1 / degree - variance / degree**3, 0, 1)
-    quantile = float(student.ppf((1 + CONFIDENCE) / 2, n_drawn - 1))
+    quantile = float(stdtrit(n_drawn - 1, (1 + CONFIDENCE) / 2))
     terms = inverse / draws.chance
     estimate, reach = float(terms.mean()), quantile * float(terms.std(ddof=1)) / np.sqrt(n_drawn)
     every = 1 / draws.chance
@@ -260,6 +259,6 @@ def count(draws: Draws, is_same: BoolArray, *, possible: tuple[int, int] | None 
 
 def expected_width(found: Count, *, n_drawn: int) -> float:
     """About how wide the interval is after `n_drawn` samples were answered about: the gap, and the rest as 1/√N."""
-    quantiles = [float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) for n in (n_drawn, found.n_drawn)]
+    quantiles = [float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) for n in (n_drawn, found.n_drawn)]
     error = found.high - found.low - found.gap
     return found.gap + error * quantiles[0] / quantiles[1] * float((found.n_drawn / n_drawn) ** 0.5)

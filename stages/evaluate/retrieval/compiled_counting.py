@@ -48,12 +48,12 @@ def count_four(row, low, high, first, counts):  # type: ignore[no-untyped-def]
 
 
 @jit
-def n_below(bounds, value, also_equal):  # type: ignore[no-untyped-def]
-    """How many of the ascending `bounds` (n,) are < `value`, or ≤ it if `also_equal`."""
+def n_below(bounds, value, or_equal):  # type: ignore[no-untyped-def]
+    """How many of the ascending `bounds` (n,) are < `value`, or ≤ it if `or_equal`."""
     start, stop = 0, bounds.size
     while start < stop:
         middle = (start + stop) // 2
-        if bounds[middle] < value or (also_equal and bounds[middle] == value):
+        if bounds[middle] < value or (or_equal and bounds[middle] == value):
             start = middle + 1
         else:
             stop = middle
@@ -63,9 +63,10 @@ def n_below(bounds, value, also_equal):  # type: ignore[no-untyped-def]
 @jit
 def count_by_place(row, low, high, counts):  # type: ignore[no-untyped-def]
     """counts[i] (n, 2): how many of `row` are > high and ≥ low of match i, each entry looked up among the ascending bounds."""
-    counts[: low.size] = 0
+    for i in range(low.size):
+        counts[i, 0], counts[i, 1] = 0, 0
     for j in range(row.size):
-        n_high, n_low = n_below(high, row[j], False), n_below(low, row[j], True)
+        n_high, n_low = n_below(high, row[j], or_equal=False), n_below(low, row[j], or_equal=True)
         if n_high:
             counts[n_high - 1, 0] += 1
         if n_low:
@@ -76,20 +77,15 @@ def count_by_place(row, low, high, counts):  # type: ignore[no-untyped-def]
 
 
 @jit
-def settle(query, tile, kept, bounds, n_others, matches, ahead, near):  # type: ignore[no-untyped-def]
-    """Add to `ahead` (n,) the entries in doubt that are ahead of the n matches of a row by exact similarity, then index.
-
-    `kept` are screened values and their columns in the tile; n_others[i] of them lie within `bounds` (low, high) of
-    match i beside itself. `matches` are their columns, maybe outside the tile, and exact similarities. `near` is a
-    buffer as long as the values.
-    """
-    (values, places), (low, high), (column, similarity) = kept, bounds, matches
-    doubtful = np.zeros(values.size, dtype=np.bool_)
+def similarity_in_doubt(query, tile, kept, bounds, n_others, column, near):  # type: ignore[no-untyped-def]
+    """Exact similarities (n,) of those of the n `kept` entries that are in doubt; the others are not set. See `settle`."""
+    (values, places), (low, high) = kept, bounds
+    doubtful, which = np.zeros(values.size, dtype=np.bool_), np.empty(values.size, dtype=np.int64)
     for i in range(low.size):
         if n_others[i]:
             for j in near[: gather(values, low[i], high[i], near)]:
                 doubtful[j] |= places[j] != column[i]
-    n_doubtful, which = 0, np.empty(values.size, dtype=np.int64)
+    n_doubtful = 0
     for j in range(values.size):
         if doubtful[j]:
             which[n_doubtful] = places[j]
@@ -102,6 +98,19 @@ def settle(query, tile, kept, bounds, n_others, matches, ahead, near):  # type: 
         if doubtful[j]:
             exact[j] = found[n_doubtful]
             n_doubtful += 1
+    return exact
+
+
+@jit
+def settle(query, tile, kept, bounds, n_others, matches, ahead, near):  # type: ignore[no-untyped-def]
+    """Add to `ahead` (n,) the entries in doubt that are ahead of the n matches of a row by exact similarity, then index.
+
+    `kept` are screened values and their columns in the tile; n_others[i] of them lie within `bounds` (low, high) of
+    match i beside itself. `matches` are their columns, maybe outside the tile, and exact similarities. `near` is a
+    buffer as long as the values.
+    """
+    (values, places), (low, high), (column, similarity) = kept, bounds, matches
+    exact = similarity_in_doubt(query, tile, kept, bounds, n_others, column, near)
     for i in range(low.size):
         if n_others[i]:
             for j in near[: gather(values, low[i], high[i], near)]:
@@ -120,7 +129,11 @@ def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):
     width, most = screen.shape[1], 0
     for i in range(screen.shape[0]):
         most = max(most, starts[i + 1] - starts[i])
-    places, near, kept = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32), np.empty(width, dtype=np.float32)
+    places, near, kept = (
+        np.empty(width, dtype=np.int32),
+        np.empty(width, dtype=np.int32),
+        np.empty(width, dtype=np.float32),
+    )
     lows, highs = np.empty(most, dtype=np.float32), np.empty(most, dtype=np.float32)
     counts, n_others = np.empty((most + 3, 2), dtype=np.int64), np.empty(most, dtype=np.int64)
     for i in range(screen.shape[0]):
