@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
-from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, whole_number
+from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, whole_number, without_several
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
 from stages.ingest.named_pictures import NamedPictures
 from stages.runs.source_names import BOX, places, tracklet_names
@@ -75,6 +75,8 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
         raise UsageError(f"{shown(file)} {why}")
     if number := one_number(set(text_of.values())):
         raise UsageError(f"{shown(file)} has the identities {' and '.join(map(shown, number))}; write them alike")
+    one, told_several = without_several(list(text_of.values()))
+    text_of = {image: text for image, text in zip(text_of, one, strict=True) if text}
     texts = _of_samples(file, text_of, dataset.read("frame_start"), paths)
     pid = np.asarray(numbers_of(texts, smallest=1), dtype=np.int32)
     n_known = int((pid != UNKNOWN).sum())
@@ -86,7 +88,7 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     strange += "".join(f"; {told}" for told in pictures.told_meant(table.cells["path"]))
     named = so_many(len(set(pid[pid > 0].tolist())), "identity")
     note = f"identities by {file.name}: {n_known} of {so_many(len(pid), 'sample')}, {named}{strange}"
-    note += "".join(f"; {doubt}" for doubt in doubts(set(texts), kind="identities"))
+    note += "".join(f"; {doubt}" for doubt in (*told_several, *doubts(set(texts), kind="identities")))
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note, texts)
 
 

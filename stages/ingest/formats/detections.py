@@ -19,7 +19,7 @@ from stages.ingest.formats.copy_sizes import of_size
 from stages.ingest.formats.detection import MARKS, Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, LostFiles, in_other_form, lost_files
-from stages.ingest.formats.names import doubts, is_missing, numbers_of
+from stages.ingest.formats.names import doubts, is_missing, numbers_of, without_several
 from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.sample_columns import with_image_columns, with_names
 from stages.ingest.formats.splits import own_splits
@@ -66,7 +66,11 @@ def samples_of(
     rows = without_copies(rows, parameters, findings, are_alone=listed is not None)
     lost = _lost(rows, root, parameters, listed or ())
     rows = of_size(rows, root, findings)
-    rows = without_twins(list(_named(rows, root, parameters, findings)), parameters, findings)
+    rows = list(_named(rows, root, parameters, findings))
+    identities, told = without_several([row.identity for row in rows])
+    findings.warnings += told
+    rows = [row._replace(identity=identity) for row, identity in zip(rows, identities, strict=True)] if told else rows
+    rows = without_twins(rows, parameters, findings)
     samples = _table(rows, _groups(rows, by_path=listed is not None), parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
     without = f", of which {len(lost.places)} do not exist and are left out" if lost.places else ""

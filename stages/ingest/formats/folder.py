@@ -24,7 +24,7 @@ from stages.ingest.formats.folder_levels import (
 from stages.ingest.formats.folder_names import is_by_camera, is_no_name, is_place, times_or_cards
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of
+from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of, without_several
 from stages.ingest.formats.path_patterns import SIDES, texts_in
 from stages.ingest.formats.sample_columns import with_names
 from stages.ingest.formats.splits import divide_test, own_splits
@@ -83,6 +83,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     in_splits, names = _splits_and_names(source, paths, spared, folder_identities=by_folder)
     if parameters.identity_pattern is not None:
         names = texts_in(paths, "identity", root=source, parameters=parameters, findings=findings)
+    names, of_several = without_several(names)
+    findings.warnings += of_several
     folders = {
         path.rpartition("/")[0]: text
         for path, text in zip(paths, texts, strict=True)

@@ -48,6 +48,12 @@ MAYBE_MISSING = frozenset(
 _PARTING = re.compile(r"(?<=[^\W\d])[\s_-]+|[\s_-]+(?=[^\W\d])")
 """What parts two words, or a word and a number, in a name; numbers it may part from each other."""
 
+_BETWEEN = re.compile(r"\s*[;|,+&]\s*|\s+(?:and|und|et|y)\s+", re.IGNORECASE)
+"""What people write between two names in one cell."""
+
+_LISTS = re.compile("[;|]")
+"""What hardly any single name has."""
+
 # pandas writes a column of integers with gaps as 1.0, 2.0
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
 
@@ -154,6 +160,35 @@ def doubts(texts: Collection[str], *, kind: str) -> list[str]:
             f"{kind}: {', '.join(map(shown, nobody))} is taken for a name like any other; write NA for what is not known"
         )
     return [note for note in notes if note]
+
+
+def without_several(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """`texts`, identities of as many pictures, empty where one names several individuals; and lines to warn with.
+
+    It does if its parts, between such as `,` or `and`, are all names of their own, or one of those between `;` or `|` is.
+    Others with these two are only told.
+    """
+    names = {text for text in set(texts) if not is_missing(text)}
+    known = {name.strip().casefold() for name in names}
+    several = set()
+    for name in names:
+        parts = set(_BETWEEN.split(name.strip().casefold()))
+        if len(parts) > 1 and (parts <= known or (_LISTS.search(name) and parts & known)):
+            several.add(name)
+    lists = sorted(filter(_LISTS.search, names - several))
+    lines = []
+    if several:
+        n = sum(text in several for text in texts)
+        lines.append(
+            f"identities that name several individuals, taken for unknown: {n} of {len(texts)}, such as "
+            f"{shown(min(several))}; to keep them, give each animal its box, in a row of its own"
+        )
+    if lists:
+        lines.append(
+            f"identities with ; or |, each taken for one individual: {len(lists)}, such as {shown(lists[0])}; if they name "
+            "several, leave them empty"
+        )
+    return ["" if text in several else text for text in texts], lines
 
 
 def has_minus_one(texts: Iterable[str]) -> bool:

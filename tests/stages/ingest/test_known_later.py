@@ -45,6 +45,12 @@ def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> N
     )
 
 
+def test_rows_that_name_several_individuals_name_nobody(tmp_path: Path) -> None:
+    found = known(tmp_path, "path,identity\na/1.jpg,Ada\nb/1.jpg,Bo\na/2.jpg,Ada; Bo\n")
+    assert found.pid.tolist() == [2, 1, -2, -2]
+    assert "taken for unknown: 1 of 3, such as 'Ada; Bo'" in found.note
+
+
 def test_rows_with_backslashes_are_told(tmp_path: Path) -> None:
     told = "rows with backslashes in place of /, left out (write / in all paths): 1, the first 'b\\1.jpg'"
     assert told in known(tmp_path, "path,identity\na/1.jpg,x\nb\\1.jpg,y\n").note

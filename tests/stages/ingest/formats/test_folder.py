@@ -31,6 +31,13 @@ def test_identities_are_numbered_in_sorted_order_however_deep_their_files_lie(tm
     assert samples.split.tolist() == [TRAIN] * 4
 
 
+def test_a_folder_of_several_individuals_is_of_none(tmp_path):
+    touch(tmp_path, ["Ayo/1.jpg", "Bibi/2.jpg", "Ayo & Bibi/3.jpg", "Ayo and Zed/4.jpg"])
+    samples, findings = read_as(tmp_path, "folder", folder_identities=True)
+    assert samples.identity == ("", "Ayo and Zed", "Ayo", "Bibi")
+    assert any("taken for unknown: 1 of 4, such as 'Ayo & Bibi'" in line for line in findings.warnings)
+
+
 def test_a_flat_folder_has_no_identities_and_is_all_train(tmp_path):
     touch(tmp_path, ["b.jpg", "a.jpg", "Thumbs.db"])
     samples = read(tmp_path)

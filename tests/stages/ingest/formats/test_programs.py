@@ -95,3 +95,27 @@ def test_a_table_of_a_program_beside_pictures_is_named(tmp_path):
     with pytest.raises(UsageError, match="is of Timelapse: `dbc ingest` reads it"):
         read_header(table)
     assert read_samples(table, parameters=IngestParameters(format="csv")).path == ("A/1.JPG",)
+
+
+HERD = "File,RelativePath,Individual\n1.JPG,,Ayo\n2.JPG,,Duma\n3.JPG,,{}\n4.JPG,,Bibi\n"
+
+
+@pytest.mark.parametrize(
+    "cell", ["Ayo; Duma", "Ayo|Bibi", "Ayo & duma", "Ayo and Bibi", '"Ayo, Duma, Bibi"', "Ayo + Duma"]
+)
+def test_a_cell_that_names_several_individuals_is_no_individual(tmp_path, cell):
+    pictures(tmp_path, *(f"{n}.JPG" for n in "1234"))
+    samples, findings = read(tmp_path / "t.csv", HERD.format(cell))
+    assert samples.identity == ("Ayo", "Duma", "", "Bibi")
+    assert "that name several individuals, taken for unknown: 1 of 4, such as 'Ayo" in "".join(findings.warnings)
+
+
+@pytest.mark.parametrize("cell", ['"Smith, Ayo"', "Ayo and Zed", "Land", "Kim; Zed"])
+def test_a_name_of_parts_that_are_no_names_stays_one(tmp_path, cell):
+    pictures(tmp_path, *(f"{n}.JPG" for n in "1234"))
+    samples, findings = read(tmp_path / "t.csv", HERD.format(cell))
+    assert samples.identity[2] == cell.strip('"')
+    told = any(
+        "with ; or |, each taken for one individual: 1, such as 'Kim; Zed'" in line for line in findings.warnings
+    )
+    assert told == (cell == "Kim; Zed")
