@@ -140,12 +140,21 @@ def without_copies(
             else:
                 is_whole = are_alone or (row.box is None and row.frame < 0)
                 what = "picture" if is_whole else f"{'frame' if row.box is None else 'box'} of"
-                advice = ", or give each its box if they are several in one picture" if are_alone else ""
+                skip = ", or leave copies out with `on_bad_image='skip'`" if is_copy else ""
+                box = ", or give each its box if they are several in one picture" if are_alone else ""
                 raise UsageError(
-                    f"{row.origin} and {before.origin} are the same {what} {shown(row.path)}; keep one, or leave copies out "
-                    f"with `on_bad_image='skip'`{advice}"
+                    f"{row.origin} and {before.origin} are the same {what} {shown(row.path)}"
+                    f"{_differ(row, before) if not is_copy else ''}; keep one{skip}{box}"
                 )
     return kept
+
+
+def _differ(row: Detection, other: Detection) -> str:
+    """That two rows do not say the same of a picture, and what differs, as the end of a sentence."""
+    named = ("identity", "camera", "category", "encounter", "view", "timestamp")
+    differ = next((name for name in named if getattr(row, name) != getattr(other, name)), "")
+    two = " and ".join(shown(getattr(each, differ)) for each in (row, other)) if differ else ""
+    return f", of which they say {differ} {two}" if differ else ", of which they do not say the same"
 
 
 def without_twins(rows: list[Detection], parameters: IngestParameters, findings: Findings) -> list[Detection]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
-from stages.ingest.formats.detection import MARKS
+from stages.ingest.formats.detection import MARKS, Detection
 from stages.ingest.formats.detections import samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
@@ -31,8 +32,9 @@ from stages.ingest.formats.table_cells import (
     with_points,
     with_tracks,
 )
+from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
-from stages.wording import shown
+from stages.wording import counted, shown
 
 COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
 _MOST_OF_BOX = 3
@@ -86,8 +88,13 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     table = replace(table, ignored=(*table.ignored, *rest))
     _report_columns(table, findings)
     own_place = [table.file.name] if root == table.file.parent else []
+    rows: Iterable[Detection] = table_rows(table, box, findings)
+    if table.program is not None and not has_boxes:
+        left_out = Counter[str]()
+        rows = each_picture_once(rows, left_out, parameters)
+        findings.notes += [f"rows left out: {counted(left_out)}"] if left_out else []
     samples = samples_of(
-        table_rows(table, box, findings),
+        rows,
         source=table.file,
         root=root,
         parameters=parameters,

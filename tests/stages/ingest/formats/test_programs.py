@@ -68,6 +68,17 @@ def test_wildlife_insights_is_read_and_its_pictures_found(tmp_path):
     assert findings.notes[0].endswith(f"sequence_id is encounter; {left_out}; not read: project_id, image_id, species")
 
 
+def test_pictures_with_a_row_for_each_animal_are_taken_once_or_of_nobody(tmp_path):
+    pictures(tmp_path, "A/1.JPG", "A/2.JPG", "A/3.JPG", "A/4.JPG")
+    rows = [(1, "Ann"), (1, "Bo"), (2, ""), (2, "Ann"), (3, "Bo"), (4, "")]
+    text = [f"1,A,i,{n}.JPG,gs://wi/1/a.jpg,0,angasii,Nyala,,{name},\n" for n, name in rows]
+    samples, findings = read(tmp_path / "images.csv", WI + "".join(text))
+    assert (samples.path, samples.identity) == (("A/2.JPG", "A/3.JPG", "A/4.JPG"), ("Ann", "Bo", ""))
+    told = "rows left out: 2 of several individuals in one picture without boxes, 1 of pictures that are listed before"
+    assert told in findings.notes
+    assert findings.left_out == {}
+
+
 def test_pictures_of_one_name_that_may_be_either_are_not_guessed(tmp_path):
     pictures(tmp_path, "x/1.JPG", "y/1.JPG")
     with pytest.raises(UsageError, match=r"line 2: 'A/1\.JPG' does not exist in "):
