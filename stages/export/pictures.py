@@ -11,7 +11,7 @@ from stages.export.members import Member, Members
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_seconds
-from stages.ingest.formats.times import told_zones
+from stages.ingest.formats.times import finer, is_day, told_zones
 from stages.ingest.headers import taken_at
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import PictureFiles, find_pictures
@@ -46,15 +46,18 @@ def warn_of_changed(dataset: Artifact, pictures: PictureFiles, paths: Iterable[s
 
 
 def paths_without_time(rows: Sequence[Member]) -> list[str]:
-    """The paths of pictures of which no time is known, in order."""
-    return sorted({row.path for row in rows if not row.timestamp and not is_video(row.path)})
+    """The paths of pictures of which no time is known, or only the day, in order."""
+    return sorted({row.path for row in rows if (not row.timestamp or is_day(row.timestamp)) and not is_video(row.path)})
 
 
 def with_times(rows: Sequence[Member], taken: Mapping[str, str]) -> tuple[list[Member], tuple[str, ...]]:
-    """The rows, those of pictures without a time with when they were `taken`, and a note of how many pictures got one."""
-    n_found = sum(map(bool, taken.values()))
+    """The rows, those of pictures without a time with when they were `taken`, and a note of how many pictures got one.
+
+    So do those of which only the day is known, if they were taken on that day.
+    """
+    timed = [replace(row, timestamp=finer(row.timestamp or "", taken.get(row.path, "")) or None) for row in rows]
+    n_found = len({new.path for row, new in zip(rows, timed, strict=True) if new.timestamp != row.timestamp})
     told = f"times of {so_many(n_found, 'picture')} are those that cameras wrote into them (EXIF)"
-    timed = [replace(row, timestamp=row.timestamp or taken.get(row.path) or None) for row in rows]
     return timed, (told, *told_zones(row.timestamp or "" for row in timed)) if n_found else ()
 
 

@@ -15,12 +15,11 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import may_be_missing
 from stages.ingest.formats.sample_columns import with_names
-from stages.ingest.formats.times import told_zones
+from stages.ingest.formats.times import finer, is_day, told_zones
 from stages.ingest.headers import MOST_PICTURES, Header, taken_at
 from stages.samples import Samples
 from stages.wording import shortened, shown
 
-MIDNIGHT = datetime.min.time()
 BURST = 60
 """Seconds within which pictures are likely of one visit."""
 DAY = 24 * 60 * 60
@@ -35,20 +34,28 @@ def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, whe
     """`samples` with encounters: those of one camera, each at most `gap` seconds after the one before.
 
     The time of a sample is that of its first image: what the source says, or what the camera wrote into the file below
-    `root` (EXIF). Midnight to the second is taken for a day without a time. Where cameras are not known, folders stand for
-    them, and those of views (left, right) are one with the folder around them. An encounter is called by its place and first
-    time; a sample without a time is in none. UsageError if the source names encounters, or if no time is known, but with
-    `where_possible`, as for a source that is added to another.
+    `root` (EXIF), also if the source says that day alone, for which midnight to the second is taken. Where cameras are not
+    known, folders stand for them, and those of views (left, right) are one with the folder around them. An encounter is
+    called by its place and first time; a sample without a time is in none. UsageError if the source names encounters, or if
+    no time is known, but with `where_possible`, as for a source that is added to another.
     """
     if any(samples.encounter_name) or (samples.encounter >= 0).any():
         if where_possible:
             return samples
         raise UsageError("`encounter_gap` is for sources that name no encounters, and this one does; leave it out")
+    said = _said(samples)
     times = _times(samples, root)
     if not any(times) and not where_possible:
+        known = "only days are known" if any(said) else "none is known"
         raise UsageError(
             "`encounter_gap` needs times of pictures, by a column timestamp or as cameras write them into files (EXIF), and "
-            "none is known; leave it out"
+            f"{known}; leave it out"
+        )
+    n_days = sum(is_day(day) and time != "" for day, time in zip(said, times, strict=True))
+    if n_days:
+        findings.notes.append(
+            "pictures of which the source says the day alone, with a time of that day in the file (EXIF), which is taken: "
+            f"{n_days}"
         )
     findings.warnings += told_zones(times)
     names, n_several = _names(samples, times, gap)
@@ -155,9 +162,18 @@ def years_away(
 def _times(samples: Samples, root: Path) -> list[str]:
     """When each sample was taken (n_samples), in ISO 8601; empty if that is not known."""
     read = cache(lambda path: taken_at(root / path))
+    paths = [samples.path[image] for image in samples.frame_start[:-1].tolist()]
+    times = [
+        finer(time, read(path)) if not time or is_day(time) else time
+        for time, path in zip(_said(samples), paths, strict=True)
+    ]
+    return ["" if is_day(time) else time for time in times]
+
+
+def _said(samples: Samples) -> list[str]:
+    """When each sample was taken (n_samples) as far as the source says it."""
     firsts = samples.frame_start[:-1].tolist()
-    times = [(samples.timestamp and samples.timestamp[image]) or read(samples.path[image]) for image in firsts]
-    return ["" if time and datetime.fromisoformat(time).time() == MIDNIGHT else time for time in times]
+    return [samples.timestamp[image] if samples.timestamp else "" for image in firsts]
 
 
 def _names(samples: Samples, times: list[str], gap: float) -> tuple[list[str], int]:

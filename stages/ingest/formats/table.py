@@ -22,6 +22,7 @@ from stages.ingest.formats.names import has_minus_one, twins_note
 from stages.ingest.formats.path_patterns import texts_in
 from stages.ingest.formats.programs import with_program
 from stages.ingest.formats.table_cells import (
+    CLOCK,
     CORNERS,
     DETAILS,
     NAMES,
@@ -29,6 +30,7 @@ from stages.ingest.formats.table_cells import (
     SIZE,
     TRACKS,
     table_rows,
+    with_clock,
     with_points,
     with_tracks,
 )
@@ -62,9 +64,10 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     (`assign_splits`). Other columns are ignored and reported. Samples are sorted by their first path, so the order of the
     rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
-    names, file = (*COLUMNS, *itertools.chain(*SIDES, *CORNERS), *TRACKS), find_table(source, findings)
+    names, file = (*COLUMNS, *itertools.chain(*SIDES, *CORNERS), *TRACKS, *CLOCK), find_table(source, findings)
     table = read_csv_file(file, columns=names, synonyms=SYNONYMS, root=root, programs=True)
     findings.warnings += table.short
+    table = with_clock(table, "timestamp", findings)
     table = with_program(table, root, parameters, findings)
     table = with_points(table, findings)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)

@@ -15,9 +15,10 @@ from stages.ingest.formats.detection import MARKS, Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import frame_of, number_of, number_or_nan, score_of, size_of
+from stages.ingest.formats.times import is_day, iso_time, joined
 from stages.runs.source_names import BOX
 from stages.samples import GALLERY, SPLIT_NAMES
-from stages.wording import shown
+from stages.wording import plain, shown, with_first
 
 CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 """Names of columns for the left, top, right and bottom of a box."""
@@ -31,6 +32,8 @@ TRACKS = ("track_id", "track")
 """Columns of boxes that a tracker numbers, which are tracklets if there is no such column."""
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 _THOUSANDS = re.compile("[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+CLOCK = ("date", "time")
+"""Columns of times that are in two."""
 DETAILS = ("timestamp", "score", "category", "encounter", "view")
 
 
@@ -51,6 +54,36 @@ def with_points(table: CsvFile, findings: Findings) -> CsvFile:
         return table
     findings.notes.append(f"{shown(table.file)}: commas in {', '.join(found)} are taken for decimal points")
     return replace(table, cells={**table.cells, **found})
+
+
+def with_clock(table: CsvFile, column: str, findings: Findings) -> CsvFile:
+    """The table with days and a column `time` joined in `column`, which is told; a date and time of no use are not read.
+
+    Days are in that column or, if there is none, in `date`.
+    """
+    days = column if column in table.cells else "date"
+    texts = table.cells.get(column)
+    if "time" in table.cells and days in table.cells:
+        texts = list(map(joined, table.cells[days], table.cells["time"]))
+        pairs = zip(table.cells[days], table.cells["time"], texts, strict=True)
+        unread = [time for day, time, text in pairs if text == day and is_day(iso_time(day)) and not is_missing(time)]
+        unread = unread if any(":" in time for time in unread) else []
+        if unread:
+            findings.warnings.append(
+                f"{shown(table.file)}: cells of the column time not written as 07:15:00, of which the day alone is known: "
+                f"{with_first(unread)}"
+            )
+    is_joined = texts is not None and texts != table.cells.get(column)
+    if is_joined:
+        name = table.read_as.get(days, days)
+        findings.notes.append(f"{shown(table.file)}: the columns {plain(name)} and time are joined to a time")
+    used = {days, "time"} if is_joined else {column}
+    cells = {name: cells for name, cells in table.cells.items() if name not in CLOCK} | (
+        {column: texts} if texts else {}
+    )
+    return replace(
+        table, cells=cells, ignored=(*table.ignored, *(name for name in CLOCK if name in table.cells.keys() - used))
+    )
 
 
 def table_rows(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:

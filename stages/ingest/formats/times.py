@@ -66,6 +66,26 @@ def _in_two_digits(text: str) -> str:
     return f"{day}T{int(hour[1]):02}{hour[2]}" if hour else day + rest
 
 
+def is_day(time: str) -> bool:
+    """Whether a `time` (ISO 8601) is midnight to the second, as a date without a time is read."""
+    return time[10:19] == "T00:00:00"
+
+
+def finer(known: str, taken: str) -> str:
+    """The time that is `known`, or when a picture was `taken` if none is, or only the day is and that is the same one."""
+    return taken if taken and (not known or (is_day(known) and taken[:10] == known[:10])) else known
+
+
+def joined(date: str, time: str) -> str:
+    """One text of a `date` and a `time` in two cells: what `iso_time` reads if it can read both.
+
+    Else, and if it has a time of its own, it is `date`. Spreadsheets give days the time 00:00:00, and times a day.
+    """
+    day, clock = iso_time(date), iso_time(time)
+    text = f"{day[:10]} {clock[11:] if clock else time.strip()}"
+    return text if is_day(day) and time.strip() and iso_time(text) else date
+
+
 def has_short_year(text: str) -> bool:
     """Whether a date that `iso_time` reads has two digits of its year, so that the century is a guess."""
     date = _BY_NAME.match(text.strip())

@@ -15,7 +15,7 @@ from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import box_of
-from stages.ingest.formats.table_cells import CORNERS, SIDES
+from stages.ingest.formats.table_cells import CORNERS, SIDES, with_clock
 from stages.samples import Samples
 from stages.wording import plain, shown
 
@@ -42,9 +42,10 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     say; one of `SYNONYMS` stands for a missing column, which is told. The identity 'unknown' is none. Other columns are named
     and not read. UsageError names the line of what is wrong.
     """
-    table = read_csv_file(find_table(source, findings), columns=COLUMNS, synonyms=SYNONYMS, root=root)
+    table = read_csv_file(find_table(source, findings), columns=(*COLUMNS, "time"), synonyms=SYNONYMS, root=root)
     findings.warnings += table.short
     findings.notes += table.told_names
+    table = with_clock(table, "date", findings)
     if "identity" not in table.cells:
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")
     if table.ignored:

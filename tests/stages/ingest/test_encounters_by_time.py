@@ -95,7 +95,7 @@ def test_boxes_of_one_picture_are_no_burst(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("time", ["", "2024-05-31T00:00:00"])
 def test_without_times_nothing_can_be_said(tmp_path: Path, time: str) -> None:
-    with pytest.raises(UsageError, match="needs times of pictures"):
+    with pytest.raises(UsageError, match=f"needs times of pictures.*{'only days are' if time else 'none is'} known"):
         by_time(samples_of(("a.jpg", 1, time)), tmp_path, gap=60, findings=Findings())
     # a card that is added to one with times
     findings = Findings()
@@ -128,6 +128,19 @@ def test_cameras_write_times_into_files(tmp_path: Path) -> None:
     assert made.artifact is not None
     of_path = dict(zip(made.artifact.read("path").tolist(), made.artifact.read("encounter").tolist(), strict=True))
     assert of_path["0.jpg"] == of_path["1.jpg"] != of_path["2.jpg"]
+
+
+def test_a_day_of_the_source_has_the_time_of_its_picture_if_that_is_of_the_same_day(tmp_path: Path) -> None:
+    days = ("2024-05-31", "2024-05-31", "2024-06-01")
+    rows = [(f"{i}.jpg", 1, f"{day}T00:00:00") for i, day in enumerate(days)]
+    for name, _, _ in rows:
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9003] = f"2024:05:31 07:15:{name[0]:>02}"
+        Image.new("RGB", (8, 8)).save(tmp_path / name, exif=exif)
+    findings = Findings()
+    found = by_time(samples_of(*rows), tmp_path, gap=5, findings=findings)
+    assert found.encounter_name == ("camera 1 2024-05-31T07:15:00",) * 2 + ("",)
+    assert any("with a time of that day in the file (EXIF), which is taken: 2" in note for note in findings.notes)
 
 
 def test_times_with_and_without_a_zone_in_files_are_told(tmp_path: Path) -> None:

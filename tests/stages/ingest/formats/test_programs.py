@@ -130,3 +130,37 @@ def test_a_name_of_parts_that_are_no_names_stays_one(tmp_path, cell):
         "with ; or |, each taken for one individual: 1, such as 'Kim; Zed'" in line for line in findings.warnings
     )
     assert told == (cell == "Kim; Zed")
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "read"),
+    [
+        ("2024-03-30", "20:10:05", "2024-03-30T20:10:05"),
+        ("30.03.2024", "8:10", "2024-03-30T08:10:00"),
+        ("30-Mar-2024", "20:10:05", "2024-03-30T20:10:05"),
+        ("2024-03-30 00:00:00", "1899-12-30 20:10:05", "2024-03-30T20:10:05"),
+        ("2024-03-30 07:15:00", "20:10", "2024-03-30T07:15:00"),
+        ("2024-03-30", "", "2024-03-30T00:00:00"),
+        ("2024-03-30", "dusk", "2024-03-30T00:00:00"),
+        ("2024-03-30", "08:10 PM", "2024-03-30T00:00:00"),
+        ("", "20:10", ""),
+    ],
+)
+@pytest.mark.parametrize("header", ["path,identity,date,time", "path,pid,date,time", "File,RelativePath,Date,Time"])
+def test_a_date_and_a_time_in_two_columns_are_one(tmp_path, header, date, time, read):
+    pictures(tmp_path, "1.JPG", "2.JPG")
+    second = ",," if "File" in header else ",Ann,"
+    (table := tmp_path / "t.csv").write_text(f"{header}\n1.JPG{second}{date},{time}\n2.JPG{second}2024-03-31,06:00\n")
+    findings = Findings()
+    made = "wildlife-datasets" if "identity" in header else "csv"
+    samples = read_samples(table, parameters=IngestParameters(format=made), findings=findings)
+    assert samples.timestamp == (read, "2024-03-31T06:00:00")
+    assert any("the columns date and time are joined to a time" in line for line in findings.notes)
+    assert any("not written as 07:15:00" in line for line in findings.warnings) == ("PM" in time)
+
+
+def test_a_time_without_a_date_is_a_column_that_is_not_read(tmp_path):
+    pictures(tmp_path, "1.JPG")
+    samples, findings = read(tmp_path / "t.csv", "path,time,timestamp,date\n1.JPG,7:15,2024-03-30 20:10,x\n")
+    assert samples.timestamp == ("2024-03-30T20:10:00",)
+    assert "ignoring the columns 'date', 'time'; known are" in findings.warnings[0]
