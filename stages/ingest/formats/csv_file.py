@@ -6,7 +6,7 @@ import csv
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -67,11 +67,12 @@ class CsvFile:
         """The table and line of a row, to begin an error with."""
         return f"{shown(self.file)} line {self.line[row]}"
 
-    @property
-    def told_names(self) -> list[str]:
-        """A line for each column that has another name in the file."""
+    def told_names(self, unread: Collection[str]) -> list[str]:
+        """A line for each column that has another name in the file, but for those `unread`."""
         return [
-            f"{shown(self.file)}: the column {shown(other)} is read as {name}" for name, other in self.read_as.items()
+            f"{shown(self.file)}: the column {shown(other)} is read as {name}"
+            for name, other in self.read_as.items()
+            if name not in unread
         ]
 
     def written(self) -> list[list[str]]:

@@ -137,6 +137,10 @@ def _named(
         dict(zip(paths, texts_in(paths, kind, root=root, parameters=parameters, findings=findings), strict=True))
         for kind in ("camera", "identity", "view")
     )
+    for kind, texts in (("camera", cameras), ("identity", identities)):
+        said = (getattr(row, kind) for row in rows if texts[row.path] not in ("", getattr(row, kind)))
+        if n := sum(not is_missing(text) for text in said):
+            findings.notes.append(f"{kind} by `{kind}_pattern`, in place of another that the source says: {n}")
     for row in rows:
         identity = identities[row.path] or ("" if parameters.folder_identities is False else row.identity)
         yield row._replace(

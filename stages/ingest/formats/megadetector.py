@@ -249,7 +249,7 @@ def _boxes_of(image: Any, origin: str) -> Sequence[Any] | None:
     if not isinstance(image, dict) or not isinstance(image.get("file"), str):
         raise UsageError(f"{origin} names no file; write the results anew with MegaDetector")
     found = image.get("detections")
-    if found is None and image.get("failure") is not None:
+    if (found is None and image.get("failure") is not None) or (found == [] and image.get("failure")):
         return None
     if not isinstance(found, list):
         raise UsageError(f"{origin}: {shown(image['file'])} has no list of detections; write the results anew")

@@ -42,6 +42,12 @@ _KINDS = {
 """The group, the words and an example of a pattern of each kind."""
 
 
+def said_by_patterns(parameters: IngestParameters) -> frozenset[str]:
+    """The columns of tables that are not read because `parameters` have a pattern for each path in their place."""
+    columns = {"camera_pattern": ("camid", "camera"), "identity_pattern": ("pid", "identity")}
+    return frozenset(name for option, names in columns.items() if getattr(parameters, option) for name in names)
+
+
 def texts_in(
     paths: Sequence[str], kind: str, *, root: Path, parameters: IngestParameters, findings: Findings
 ) -> list[str]:

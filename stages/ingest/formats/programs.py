@@ -13,6 +13,7 @@ from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import number_of
+from stages.ingest.formats.path_patterns import said_by_patterns
 from stages.wording import shortened, shown
 
 if TYPE_CHECKING:
@@ -82,12 +83,12 @@ def with_program(table: CsvFile, root: Path, parameters: IngestParameters, findi
     """The table of a known program without blanks; how it is read, and the synonyms of any table, are told."""
     program = table.program
     if program is None:
-        findings.notes += table.told_names
+        findings.notes += table.told_names(said_by_patterns(parameters))
         return table
     cells = dict(table.cells)
     told = [
         f"{' and '.join(program.path)} are the path",
-        *(f"{other} is {name}" for name, other in table.read_as.items()),
+        *(f"{other} is {name}" for name, other in table.read_as.items() if name not in said_by_patterns(parameters)),
     ]
     if program.location:
         cells["path"] = _found(table, program, root)

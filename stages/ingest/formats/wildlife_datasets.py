@@ -15,6 +15,7 @@ from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import box_of
+from stages.ingest.formats.path_patterns import said_by_patterns
 from stages.ingest.formats.table_cells import CORNERS, SIDES, with_clock
 from stages.samples import Samples
 from stages.wording import plain, shown
@@ -44,7 +45,7 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     """
     table = read_csv_file(find_table(source, findings), columns=(*COLUMNS, "time"), synonyms=SYNONYMS, root=root)
     findings.warnings += table.short
-    findings.notes += table.told_names
+    findings.notes += table.told_names(said_by_patterns(parameters))
     table = with_clock(table, "date", findings)
     if "identity" not in table.cells:
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")

@@ -62,6 +62,7 @@ def test_the_dialect_that_is_an_object(folder: Path) -> None:
         {"file": "north/b.jpg", "detections": []},
         {"file": str(folder / "south/c.jpg"), "detections": [BOX], "failure": None},
         {"file": "south/broken.jpg", "detections": None, "failure": "Failure image access"},
+        {"file": "south/cut.jpg", "detections": [], "failure": "Failure image access"},
     )
     samples, findings = read(file)
     assert samples.path == ("north/a.jpg", "north/a.jpg", "south/c.jpg")
@@ -75,7 +76,7 @@ def test_the_dialect_that_is_an_object(folder: Path) -> None:
         "of category person": 1,
         "of category 7 (not listed)": 1,
     }
-    assert findings.warnings == ["pictures that the detector could not read, left out: 1"]
+    assert findings.warnings == ["pictures that the detector could not read, left out: 2"]
     assert "pictures without a box: 1" in findings.notes
     assert not findings.left_out
     assert len(read(file, min_confidence=0)[0]) == 4

@@ -108,6 +108,18 @@ def test_a_table_of_a_program_beside_pictures_is_named(tmp_path):
     assert read_samples(table, parameters=IngestParameters(format="csv")).path == ("A/1.JPG",)
 
 
+@pytest.mark.parametrize("header", ["File,RelativePath,Station", "path,pid,station", "path,identity,station"])
+def test_a_pattern_for_cameras_goes_before_a_column_and_is_told(tmp_path, header):
+    pictures(tmp_path, "A/1.JPG", "B/2.JPG")
+    rows = ("1.JPG,A,S1\n2.JPG,B,S1\n", "A/1.JPG,x,S1\nB/2.JPG,y,S1\n")["path" in header]
+    (tmp_path / "t.csv").write_text(f"{header}\n{rows}")
+    asked = IngestParameters(format="csv" if "identity" not in header else "wildlife-datasets", camera_pattern="^(.)/")
+    samples = read_samples(tmp_path / "t.csv", parameters=asked, findings=(findings := Findings()))
+    assert samples.camera == ("A", "B")
+    assert "camera by `camera_pattern`, in place of another that the source says: 2" in findings.notes
+    assert not any("station" in note for note in findings.notes)
+
+
 HERD = "File,RelativePath,Individual\n1.JPG,,Ayo\n2.JPG,,Duma\n3.JPG,,{}\n4.JPG,,Bibi\n"
 
 
