@@ -7,9 +7,9 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -26,6 +26,8 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _BROKEN = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"})
 """What Excel writes where a formula has no value."""
 _BESIDE = re.compile(r"(\.\./)+(?!(.*/)?\.\.(/|$))")
+_LOOKED_AT = 10
+"""Lines among which a header is looked for below a title, to tell where it is."""
 _MOST, _LONGEST = 20, 40
 """Columns that a message names, and letters of each."""
 _PATHS = frozenset(
@@ -283,10 +285,11 @@ def _header(file: Path, text: TextIO, *, needed: tuple[str, ...], programs: bool
             continue
         if not set(needed).isdisjoint(names) or (programs and program_of(names)):
             return delimiter, reader, names
-        # the true delimiter finds most names
-        found = max(found, [name for name in names if name], key=len)
+        # the true delimiter finds most names, or parts a title from empty cells
+        found = max(found, names, key=lambda cells: (len(list(filter(None, cells))), len(cells)))
     if problem is not None:
         raise problem
+    found = list(filter(None, found))
     if any("\0" in name for name in found):
         raise _no_utf8(file)
     advice = "give it that column, in a header with commas, semicolons or tabs"
@@ -301,9 +304,24 @@ def _header(file: Path, text: TextIO, *, needed: tuple[str, ...], programs: bool
                 f"{shown(file)} has no column 'path', and is of {program.name}: `dbc ingest` reads it if it is the source, "
                 "`format='csv'`"
             )
+    if line := _later_header(text, needed, programs=programs):
+        advice = f"line {line} seems to be the header: take the lines above it off"
     names = [plain(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…") for name in found]
     columns = shortened(names, most=_MOST) or "none"
     raise UsageError(f"{shown(file)} has no column '{needed[0]}' (columns found: {columns}); {advice}")
+
+
+def _later_header(text: TextIO, needed: tuple[str, ...], *, programs: bool) -> int:
+    """The line of the first row below the first that has one of the columns `needed`, among a few; 0 for none."""
+    for delimiter in DELIMITERS:
+        text.seek(0)
+        reader = csv.reader(text, delimiter=delimiter)
+        with suppress(csv.Error):
+            for row in islice(reader, _LOOKED_AT):
+                names = [name.strip().lower() for name in row]
+                if len(names) > 1 and (not set(needed).isdisjoint(names) or (programs and program_of(names))):
+                    return int(reader.line_num)
+    return 0
 
 
 def _first(reader: Any, needed: Sequence[str]) -> list[str]:

@@ -328,6 +328,14 @@ def test_bytes_0_are_refused(tmp_path, content):
         ("path\nC:\\data\\a.jpg\n", "is there without 'C:/data/': if it is the picture, take that off all paths"),
         ("path\ncard/a.jpg\n", "is there without 'card/': if it is the picture, take that off all paths"),
         ("path\n/mnt/card/a.jpg\n", "is there without '/mnt/card/': if it is the picture, take that off all paths"),
+        (
+            "Nyala 2024;;\n;;\nIdentity;Path;view\nx;a.jpg;\n",
+            "(columns found: nyala 2024); line 3 seems to be the header: take",
+        ),
+        (
+            ",,site\nFile,RelativePath,Count\na.jpg,,1\n",
+            "(columns found: site); line 2 seems to be the header: take",
+        ),
         ("a.jpg,1\nb.jpg,2\n", "write the names of the columns above its first line, such as path,pid"),
     ],
 )
