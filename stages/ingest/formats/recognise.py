@@ -16,7 +16,7 @@ from stages.ingest.formats.find_table import tables_in
 from stages.ingest.formats.format import Format
 from stages.ingest.formats.json_file import find_json, load_json
 from stages.ingest.formats.layout import is_there
-from stages.ingest.formats.listing import suffix_of
+from stages.ingest.formats.listing import subfolders, suffix_of
 from stages.ingest.formats.megadetector import why_results
 from stages.ingest.formats.mot import refuse_deep_sequences
 from stages.ingest.formats.named_files import MARKET_FOLDERS
@@ -26,6 +26,8 @@ from stages.wording import first_names, plain, shortened, shown
 _LOOKED_AT = 20
 _FOR_EACH_PICTURE = frozenset({"labelme", "voc"})
 """Formats of a file for each picture, which come after those with one for all and before a folder of pictures."""
+_MOST_SETS = 20
+"""Folders of a level that are looked at for published layouts: folders of identities are more, and have none."""
 _LONGEST = 40
 """Letters of a key of a document that a message shows."""
 _MARKET = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
@@ -62,6 +64,7 @@ def recognise(source: Path, formats: Collection[Format]) -> Recognised:
         fitting = [each for each in (_published(source), *fitting) if each and each not in beside]
         fitting += _by_tables(source, formats, is_known=bool(fitting))
         if fitting[0].format in ("folder", "video"):
+            _refuse_layouts_below(source, whole=fitting[0].format)
             refuse_deep_sequences(source, whole=fitting[0].format)
         if fitting[0].format == "folder":
             _require_whole(source)
@@ -134,6 +137,29 @@ def _published(source: Path) -> Recognised | None:
     if _holds(source, *_VIDEOREID) and _has_named_frames(source):
         return Recognised("dukemtmc-videoreid", "train, query and gallery hold tracklets of named frames")
     return None
+
+
+def _refuse_layouts_below(source: Path, *, whole: DatasetFormat) -> None:
+    """Raise UsageError if folders in `source`, or in these, have published layouts, as these are not looked into.
+
+    An archive has a folder of its own, which may lie in another. `whole` is the format that takes all pictures of `source`.
+    """
+    tops = subfolders(source)[:_MOST_SETS]
+    found = [(folder, known) for folder in tops if (known := _published(folder))]
+    if not found:
+        below = [folder for top in tops for folder in subfolders(top)[:_MOST_SETS]]
+        found = [(folder, known) for folder in below if (known := _published(folder))]
+    if not found:
+        return
+    told = shortened([f"{plain(folder.relative_to(source).as_posix())} ({known.format})" for folder, known in found])
+    first = found[0][0]
+    one = f"give it as the source: {shown(first)}"
+    if len(found) > 1:
+        one = f"give one of them as the source, such as {shown(first)}, and each a run of its own"
+    raise UsageError(
+        f"{shown(source)} holds {'the published layout' if len(found) == 1 else 'published layouts'} {told}; {one}, or say "
+        f"`format='{whole}'` to take all pictures in {shown(source)} as they lie"
+    )
 
 
 def _require_whole(source: Path) -> None:

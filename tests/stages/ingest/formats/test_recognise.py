@@ -83,6 +83,27 @@ def test_a_published_layout_with_parts_missing_is_no_folder_of_identities(
     assert recognise_source(source).format == "csv"
 
 
+def test_published_layouts_in_folders_of_the_source_are_named_and_no_identities(tmp_path: Path) -> None:
+    """As downloads lie side by side, and as an archive lies in the folder that it was unpacked in."""
+    sets = {"Market-1501": "market1501", "MSMT17_V1": "msmt17", "veri": "veri776", "with/cuhk03-np": "cuhk03-np"}
+    for name, layout in sets.items():
+        make(tmp_path / "sets" / name, LAYOUTS[layout])
+    with pytest.raises(UsageError) as caught:
+        recognise_source(tmp_path / "sets")
+    assert str(caught.value).partition(" holds ")[2] == (
+        "published layouts MSMT17_V1 (msmt17), Market-1501 (market1501), veri (veri776); give one of them as the source, "
+        f"such as '{tmp_path}/sets/MSMT17_V1', and each a run of its own, or say `format='folder'` to take all pictures in "
+        f"'{tmp_path}/sets' as they lie"
+    )
+    for outer in ("sets/with", "one/two"):
+        make(tmp_path / "one/two/Market-1501-v15.09.15", MARKET)
+        inner = next((tmp_path / outer).iterdir())
+        with pytest.raises(UsageError, match=f"holds the published layout .*; give it as the source: '{inner}', or"):
+            recognise_source(tmp_path / outer)
+    with pytest.raises(UsageError, match=r"two/Market-1501-v15.09.15 \(market1501\); give it as the source"):
+        recognise_source(tmp_path / "one")
+
+
 def test_msmt17_without_any_list_is_known_by_its_names(tmp_path: Path) -> None:
     names = ["train/0000/0000_000_01_0303morning_0015_1.jpg", "test/0000/0000_007_04_0303noon_0020_0.jpg"]
     with pytest.raises(UsageError, match=r"looks like msmt17, as train is there, but lacks list_train\.txt, list_val"):
