@@ -93,7 +93,7 @@ def _best_root(dataset: Artifact, paths: Sequence[str], root: Path | None) -> tu
     best = min(found, key=itemgetter(0), default=None)
     if root is None and (best is None or 2 * best[0] > len(paths)):
         digests = {} if kept is None else file_digests(dataset.read("path").tolist(), kept.digests)
-        for place in _named_in_commands(dataset):
+        for place in named_in_commands(dataset):
             lost = _lost(place, paths)
             there = sorted(set(paths).difference(lost))
             share = _share_of_others(place, there, digests)
@@ -115,7 +115,7 @@ def _share_of_others(place: Path, there: Sequence[str], digests: Mapping[str, st
     return sum(others) / max(len(others), 1)
 
 
-def _named_in_commands(dataset: Artifact) -> Iterator[Path]:
+def named_in_commands(dataset: Artifact) -> Iterator[Path]:
     """The folders that commands named which made `dataset` or the other datasets of its run, as seen from here."""
     every = [dataset, *reversed(readable_versions(dataset.path.parent))]
     words = dict.fromkeys(word for each in every for word in each.manifest.command[1:])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.export.formats.filled_packages import filled
 from stages.export.formats.format import (
     ANIMAL,
@@ -18,6 +21,7 @@ from stages.export.formats.format import (
     IngestedSource,
     Layout,
     category_of,
+    counts,
     decimal,
     in_order,
 )
@@ -25,7 +29,7 @@ from stages.export.members import Member
 from stages.export.tables import csv_text
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.encounters import seconds, years_away
-from stages.ingest.formats.camtrap_dp import OBSERVATIONS
+from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import number_of
@@ -74,12 +78,16 @@ def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
 def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """A package: datapackage.json, deployments.csv (a row a camera), media.csv (a picture), observations.csv (a box).
 
-    An individual's ID is its title; boxes that are in no cluster have none. Deployments have what the table `deployments`
+    An individual's ID is its title; boxes that are in no cluster have none. The one species of a package that was ingested,
+    which the dataset does not keep, is read there once more. Deployments have what the table `deployments`
     says of them. A picture without a time has that of its EXIF. Of a video the tags of each observation tell frame (from 0)
     and second. What nobody says (coordinates, times) stays empty, and a note
     says that it must be filled in before the package is valid.
     """
     ordered, notes = source.with_times(in_order(rows))
+    if source.parameters.format == "camtrap-dp":
+        ordered, about = _with_species(ordered, source)
+        notes += about
     media = {path: f"m{number}" for number, path in enumerate(dict.fromkeys(row.path for row in ordered), start=1)}
     first = {row.path: row for row in reversed(ordered)}
     places = {} if source.deployments is None else _told(source.deployments)
@@ -100,9 +108,26 @@ def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:
     elif any(not _has_zone(row.timestamp) for row in ordered):
         lacking.append("time zones")
     files = {f"{name}.csv": csv_text(_table(name, found)) for name, found in tables.items()}
-    package = json.dumps(_package(ordered), indent=2, ensure_ascii=False) + "\n"
+    package = json.dumps(_package(ordered, tables["observations"]), indent=2, ensure_ascii=False) + "\n"
     told = f"not said by the source, to be filled in before the package is valid: {', '.join(lacking)}"
     return Layout({"datapackage.json": package, **files}, (*notes, told) if lacking else notes)
+
+
+def _with_species(rows: Sequence[Member], source: IngestedSource) -> tuple[list[Member], tuple[str, ...]]:
+    """The rows with the species that the package has of their pictures, if it has but one, and notes of what is lost."""
+    species: dict[str, str] = {}
+    if any(row.category is None for row in rows):
+        for folder in source.named:
+            if (folder / OBSERVATIONS).is_file():
+                with suppress(DbcError):
+                    species |= {animal.path: animal.category for _, animal in animals(folder, source.root, Counter())}
+    found = [row if row.category else replace(row, category=species.get(row.path) or None) for row in rows]
+    n_lost = sum(row.category is None and row.path not in species for row in found)
+    advice = (
+        "this is a new package, with IDs of its own, because the tables of the one that was ingested are not beside its "
+        f"pictures; to fill those, copy {', '.join(ENTRIES)} to {shown(str(source.root))}"
+    )
+    return found, (*counts((n_lost, "observations whose scientificName is in tables that were not found")), advice)
 
 
 def _deployment(row: Member) -> str:
@@ -247,7 +272,8 @@ def _table(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     return {column: [row.get(column) for row in rows] for column in COLUMNS[name]}
 
 
-def _package(rows: Sequence[Member]) -> dict[str, Any]:
+def _package(rows: Sequence[Member], observations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    names = sorted({each["scientificName"] for each in observations if each.get("scientificName")})
     days = sorted(row.timestamp[:10] for row in rows if row.timestamp)
     return {
         "profile": f"{SCHEMAS}/camtrap-dp-profile.json",
@@ -259,7 +285,7 @@ def _package(rows: Sequence[Member]) -> dict[str, Any]:
             "observationLevel": ["media"],
         },
         "temporal": {"start": days[0], "end": days[-1]} if days else {},
-        "taxonomic": [],
+        "taxonomic": [{"scientificName": name} for name in names],
         "resources": [
             {
                 "name": name,

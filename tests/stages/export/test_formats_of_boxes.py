@@ -529,6 +529,27 @@ def test_packages_of_pictures_that_were_added_are_filled_as_well(tmp_path: Path)
     assert f"a package that is not filled: '{added}/media.csv' has no rows" in filled(root, rows).notes[1]
 
 
+def test_the_one_species_of_a_package_is_read_once_more_for_a_new_one(root: Path) -> None:
+    tables = package(root / "package", {"images/a": "", "images/b": ""})
+    text = (tables / "observations.csv").read_text().replace(",count", ",scientificName").replace(",2", ",Equus quagga")
+    (tables / "observations.csv").write_text(text)
+    rows = [member(path, 1, None) for path in ("images/a.png", "images/b.png", "../c.png")]
+    parameters = IngestParameters(format="camtrap-dp")
+
+    def exported(*named: Path) -> tuple[list[str], Any, str]:
+        source = IngestedSource(lambda: PictureFiles(root), parameters, largest_number=9, named=named)
+        layout = FORMATS["camtrap-dp"].layout(rows, source)
+        found = csv.DictReader(layout.files["observations.csv"].splitlines())
+        taxonomic = json.loads(layout.files["datapackage.json"])["taxonomic"]
+        return [row["scientificName"] for row in found], taxonomic, "\n".join(layout.notes)
+
+    species, taxonomic, told = exported(root, tables)
+    assert (species, taxonomic) == (["", "Equus quagga", "Equus quagga"], [{"scientificName": "Equus quagga"}])
+    assert "observations whose scientificName is in tables that were not found: 1" in told
+    assert f"to fill those, copy datapackage.json, media.csv, observations.csv, deployments.csv to '{root}'" in told
+    assert exported()[:2] == ([""] * 3, [])
+
+
 @pytest.mark.parametrize(("read_as", "column"), [("camtrap-dp", "scientificName"), ("coco", "observationComments")])
 def test_species_of_a_package_are_scientific_names_of_a_new_one(root: Path, read_as: Any, column: str) -> None:
     rows = [member("images/a.png", 1, None, category="Equus quagga"), member("images/b.png", 2, None, category="human")]
