@@ -77,7 +77,9 @@ def box_of(values: object, origin: str, *, name: str, meaning: str) -> tuple[flo
         first, second, third, fourth = (math.nan if is_unsaid(value) else number_of(value) for value in values)
         if first is not None and second is not None and third is not None and fourth is not None:
             return first, second, third, fourth
-    raise UsageError(f"{origin}: {name} {_told(values)} is not {meaning}; correct it")
+    has_comma = isinstance(values, list) and any(isinstance(value, str) and pointed(value) != value for value in values)
+    advice = "write points in place of the commas" if has_comma else "correct it"
+    raise UsageError(f"{origin}: {name} {_told(values)} is not {meaning}; {advice}")
 
 
 def size_of(width: object, height: object) -> tuple[float, float] | None:
@@ -95,8 +97,14 @@ def text_of(value: object, origin: str, *, name: str) -> str:
     return str(value)
 
 
+def pointed(text: str) -> str:
+    """`text` with a point for its comma if that makes it a number, else as it is."""
+    found = text.replace(",", ".", 1)
+    return found if "," in text and number_of(found) is not None else text
+
+
 def _advice(value: object) -> str:
-    is_comma = isinstance(value, str) and "," in value and number_of(value.replace(",", ".", 1)) is not None
+    is_comma = isinstance(value, str) and pointed(value) != value
     return "write a point in place of the comma" if is_comma else "correct it"
 
 

@@ -56,8 +56,12 @@ def test_what_python_alone_would_take_for_a_number_is_none(value: object) -> Non
     for parse in (score_of, frame_of):
         with pytest.raises(UsageError, match=r"^row 3: (score|frame) .{1,70} is not a (whole )?number"):
             parse(value, "row 3")
-    with pytest.raises(UsageError, match=r"^row 3: bbox .{1,70} is not four numbers; correct it$"):
+    with pytest.raises(
+        UsageError, match=r"^row 3: bbox .{1,70} is not four numbers; (correct it|write points in place of the commas)$"
+    ):
         box_of([value, 1, 1, 1], "row 3", name="bbox", meaning="four numbers")
+    with pytest.raises(UsageError, match=r" is not four numbers; write points in place of the commas$"):
+        box_of([value, 1, 1, "0,5"], "row 3", name="bbox", meaning="four numbers")
 
 
 @pytest.mark.parametrize("value", [*WORDS, "", " ", None, math.nan])
