@@ -32,7 +32,7 @@ from stages.ingest.encounters import seconds, years_away
 from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.names import is_missing
-from stages.ingest.formats.numbers import number_of
+from stages.ingest.formats.numbers import number_of, pointed
 from stages.ingest.formats.times import iso_time
 from stages.wording import shortened, shown, with_first
 
@@ -60,6 +60,11 @@ COLUMNS = {name: columns.split() for name, columns in _COLUMNS.items()}
 """Every column of each table, in the order that its schema wants them."""
 _TYPES = {"person": "human", "human": "human", "vehicle": "vehicle"}
 """Types of observations by category; all others are animals, with the species of a package, or a comment that says which."""
+_LASTS = ("deploymentStart", "deploymentEnd")
+_OF_PACKAGE = (
+    "created, contributors and spatial, and samplingDesign and captureMethod of the project, in datapackage.json"
+)
+"""What the profile of a package requires and no source says."""
 DAY = 86400
 SEASON = 90
 """Days without a picture after which a camera was likely away."""
@@ -90,7 +95,8 @@ def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:
         notes += about
     media = {path: f"m{number}" for number, path in enumerate(dict.fromkeys(row.path for row in ordered), start=1)}
     first = {row.path: row for row in reversed(ordered)}
-    places = {} if source.deployments is None else _told(source.deployments)
+    places, about = ({}, ()) if source.deployments is None else _told(source.deployments)
+    notes += about
     unknown = sorted(places.keys() - set(map(_deployment, ordered)))
     if unknown:
         notes += (f"rows of `deployments` that name no camera of the run: {with_first(unknown)}",)
@@ -105,12 +111,15 @@ def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:
     notes += _told_of_times(tables["deployments"], pictures)
     if any(not row.timestamp for row in ordered):
         lacking.append("times of pictures")
-    elif any(not _has_zone(row.timestamp) for row in ordered):
+    times = [row.timestamp for row in ordered if row.timestamp]
+    times += filter(iso_time, (str(row.get(name) or "") for row in tables["deployments"] for name in _LASTS))
+    if not all(map(_has_zone, times)):
         lacking.append("time zones")
+    lacking.append(_OF_PACKAGE)
     files = {f"{name}.csv": csv_text(_table(name, found)) for name, found in tables.items()}
-    package = json.dumps(_package(ordered, tables["observations"]), indent=2, ensure_ascii=False) + "\n"
+    package = json.dumps(_package(tables["deployments"], tables["observations"]), indent=2, ensure_ascii=False) + "\n"
     told = f"not said by the source, to be filled in before the package is valid: {', '.join(lacking)}"
-    return Layout({"datapackage.json": package, **files}, (*notes, told) if lacking else notes)
+    return Layout({"datapackage.json": package, **files}, (*notes, told))
 
 
 def _with_species(rows: Sequence[Member], source: IngestedSource) -> tuple[list[Member], tuple[str, ...]]:
@@ -134,8 +143,8 @@ def _deployment(row: Member) -> str:
     return row.camera or NO_CAMERA
 
 
-def _has_zone(time: str | None) -> bool:
-    return time is not None and datetime.fromisoformat(time).tzinfo is not None
+def _has_zone(time: str) -> bool:
+    return datetime.fromisoformat(time).tzinfo is not None
 
 
 _OF_WILDLIFE_INSIGHTS = {
@@ -146,21 +155,38 @@ _OF_WILDLIFE_INSIGHTS = {
 """Its columns of deployments, which mean the same as those of a package."""
 
 
-def _told(file: Path) -> dict[str, dict[str, str]]:
+_NUMBERS = {
+    "latitude",
+    "longitude",
+    "coordinateUncertainty",
+    "cameraDelay",
+    "cameraHeight",
+    "cameraDepth",
+    "cameraTilt",
+    "cameraHeading",
+    "detectionDistance",
+}
+"""Columns of numbers of deployments."""
+
+
+def _told(file: Path) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
     """The columns of deployments that the table `file` has, by their name there; UsageError, which names file and row.
 
     Its columns are those of a package's deployments.csv, whatever their case, or Wildlife Insights'; `deploymentID` is needed.
+    Decimal commas become points, of which there is a note.
     """
     columns = {name.lower(): name for name in COLUMNS["deployments"]}
     table = read_csv_file(file, columns=tuple(columns), synonyms=_OF_WILDLIFE_INSIGHTS)
     found: dict[str, dict[str, str]] = {}
+    with_commas = set[str]()
     for row, name in enumerate(table.cells["deploymentid"]):
         if is_missing(name) or name in found:
             raise UsageError(f"{table.at(row)}: deploymentID must be a name of its own, got {shown(name)}; correct it")
-        found[name] = {
-            columns[column]: cells[row] for column, cells in table.cells.items() if not is_missing(cells[row])
-        }
-        for column in ("deploymentStart", "deploymentEnd"):
+        said = {columns[column]: cells[row] for column, cells in table.cells.items() if not is_missing(cells[row])}
+        numbers = {column: pointed(said[column]) for column in _NUMBERS & said.keys()}
+        with_commas |= {column for column, number in numbers.items() if number != said[column]}
+        found[name] = {**said, **numbers}
+        for column in _LASTS:
             if time := found[name].get(column):
                 found[name][column] = iso_time(time) or time
         for coordinate, most in (("latitude", 90), ("longitude", 180)):
@@ -170,13 +196,14 @@ def _told(file: Path) -> dict[str, dict[str, str]]:
                 raise UsageError(
                     f"{table.at(row)}: {coordinate} must be decimal degrees from -{most} to {most}, got {shown(degrees)}"
                 )
-    return found
+    told = f"commas in {', '.join(sorted(with_commas))} of `deployments` are taken for decimal points"
+    return found, (told,) if with_commas else ()
 
 
 def _deployments(rows: Sequence[Member], told: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
     found = []
     for name in sorted(set(map(_deployment, rows))):
-        times = sorted(row.timestamp for row in rows if _deployment(row) == name and row.timestamp)
+        times = sorted((row.timestamp for row in rows if _deployment(row) == name and row.timestamp), key=seconds)
         start, end = (times[0], times[-1]) if times else (None, None)
         seen = {"deploymentID": name, "deploymentStart": start, "deploymentEnd": end}
         found.append({**seen, **told.get(name, {})})
@@ -192,7 +219,7 @@ def _told_of_times(deployments: Sequence[dict[str, Any]], rows: Sequence[Member]
             at.setdefault(_deployment(row), []).append(row.timestamp)
     for each in deployments:
         name, times = shown(each["deploymentID"]), sorted(at.get(each["deploymentID"], []), key=seconds)
-        start, end = (each.get(column) or "" for column in ("deploymentStart", "deploymentEnd"))
+        start, end = (each.get(column) or "" for column in _LASTS)
         unread += [f"{name} has {shown(time)}" for time in (start, end) if time and not iso_time(time)]
         ends = ((start, -math.inf), (end, math.inf))
         first, last = (seconds(time) if iso_time(time) else never for time, never in ends)
@@ -212,7 +239,7 @@ def _told_of_times(deployments: Sequence[dict[str, Any]], rows: Sequence[Member]
 def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:
     """Required fields that some `deployments` lack, with the name of the first such deployment."""
     found = []
-    for what, columns in (("coordinates", ("latitude", "longitude")), ("times", ("deploymentStart", "deploymentEnd"))):
+    for what, columns in (("coordinates", ("latitude", "longitude")), ("times", _LASTS)):
         names = [row["deploymentID"] for row in deployments if any(not row.get(column) for column in columns)]
         if names:
             found.append(f"{what} of deployments ({shortened([*map(shown, names)], most=1)})")
@@ -272,9 +299,12 @@ def _table(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     return {column: [row.get(column) for row in rows] for column in COLUMNS[name]}
 
 
-def _package(rows: Sequence[Member], observations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _package(deployments: Sequence[dict[str, Any]], observations: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = sorted({each["scientificName"] for each in observations if each.get("scientificName")})
-    days = sorted(row.timestamp[:10] for row in rows if row.timestamp)
+    # the days where the cameras are, in whatever zones, so that none ends before it starts
+    starts, ends = (
+        sorted(filter(None, (iso_time(each.get(column) or "")[:10] for each in deployments))) for column in _LASTS
+    )
     return {
         "profile": f"{SCHEMAS}/camtrap-dp-profile.json",
         "name": "individuals",
@@ -284,7 +314,7 @@ def _package(rows: Sequence[Member], observations: Sequence[dict[str, Any]]) -> 
             "individualAnimals": True,
             "observationLevel": ["media"],
         },
-        "temporal": {"start": days[0], "end": days[-1]} if days else {},
+        "temporal": {"start": starts[0], "end": ends[-1]} if starts and ends else {},
         "taxonomic": [{"scientificName": name} for name in names],
         "resources": [
             {

@@ -306,6 +306,33 @@ def test_times_of_deployments_are_read_and_held_against_those_of_pictures(root: 
     )
 
 
+def test_a_deployment_lasts_from_the_earliest_time_to_the_latest_whatever_their_zones(root: Path) -> None:
+    times = ("2024-10-27T00:30:00+01:00", "2024-10-27T01:20:00+02:00", "2024-10-27T00:40:00+01:00")
+    rows = [member(f"{n}.jpg", 1, None, camera="n", timestamp=time) for n, time in enumerate(times)]
+    rows.append(member("8.jpg", 1, None, camera="m", timestamp="2024-10-26T23:40:00-02:00"))
+    layout = FORMATS["camtrap-dp"].layout(
+        rows, IngestedSource(lambda: PictureFiles(root), IngestParameters(), largest_number=1)
+    )
+    (_, place) = csv.DictReader(layout.files["deployments.csv"].splitlines())
+    assert (place["deploymentStart"], place["deploymentEnd"]) == (times[1], times[2])
+    # of the deployments, not of the pictures
+    (file := root / "places.csv").write_text("deploymentID,deploymentStart,deploymentEnd\nn,1.9.2024,2.11.2024\n")
+    source = IngestedSource(lambda: PictureFiles(root), IngestParameters(), largest_number=1, deployments=file)
+    content = json.loads(FORMATS["camtrap-dp"].layout(rows, source).files["datapackage.json"])
+    assert content["temporal"] == {"start": "2024-09-01", "end": "2024-11-02"}
+    assert json.loads(layout.files["datapackage.json"])["temporal"] == {"start": "2024-10-26", "end": "2024-10-27"}
+
+
+def test_decimal_commas_of_deployments_are_read_and_told(root: Path) -> None:
+    (file := root / "places.csv").write_text("deploymentID;latitude;longitude;cameraHeight\nn;-26,1;32,125;0,5\n")
+    source = IngestedSource(lambda: PictureFiles(root), IngestParameters(), largest_number=9, deployments=file)
+    layout = FORMATS["camtrap-dp"].layout([member("1.jpg", 1, None, camera="n")], source)
+    (place,) = csv.DictReader(layout.files["deployments.csv"].splitlines())
+    assert (place["latitude"], place["longitude"], place["cameraHeight"]) == ("-26.1", "32.125", "0.5")
+    told = "commas in cameraHeight, latitude, longitude of `deployments` are taken for decimal points"
+    assert told in layout.notes
+
+
 def test_deployments_of_wildlife_insights_are_read(root: Path) -> None:
     (file := root / "deployments.csv").write_text(
         "project_id,deployment_id,placename,longitude,latitude,start_date,end_date,camera_id\n"
