@@ -128,8 +128,10 @@ def written_now(run: RunDirectory) -> Path | None:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Remove what processes that were killed left beside the artifacts of `run`, whitenings and calibrations."""
+    """Remove what processes that were killed left beside the artifacts of `run`, whitenings and calibrations.
+
+    DbcError if one of the latter cannot be removed.
+    """
     for directory in sorted({artifact.path.parent for artifact in artifacts_of(run)}):
         remove_stale(directory)
-    remove_whitenings(run.root)
-    remove_kept(kept_calibrations(run.root))
+    remove_kept([*kept_whitenings(run.root), *kept_calibrations(run.root)], must_go=True)

@@ -99,11 +99,17 @@ def kept(directory: Path, *, holds: str) -> list[Path]:
     return found
 
 
-def remove_kept(paths: Iterable[Path]) -> None:
-    """Remove folders that `kept` found, as the leader, where that can be: whoever needs them again computes them."""
-    if is_leader():
-        with suppress(OSError):
-            _remove([*paths])
+def remove_kept(paths: Iterable[Path], *, must_go: bool = False) -> None:
+    """Remove folders that `kept` found, as the leader: whoever needs them again computes them.
+
+    One that cannot be removed stays, and nothing is said; if they `must_go` that is a DbcError.
+    """
+    for path in paths if is_leader() else ():
+        with writing(path.parent) if must_go else suppress(OSError):
+            _remove([path])
+            if must_go and path.exists():
+                # says why
+                shutil.rmtree(path)
 
 
 def read_checkpoint(directory: Path, key: str) -> Checkpoint | None:

@@ -10,12 +10,15 @@ from test_run_directory import dataset, features
 from stages.errors import DbcError
 from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory
+from stages.runs.store.checkpoint import keep
 from stages.runs.unreferenced import (
+    WHITENING,
     bytes_of_earlier_datasets,
     freed_bytes,
     own_bytes,
     remove,
     remove_leftovers,
+    remove_whitenings,
     unreferenced,
 )
 
@@ -105,6 +108,25 @@ def test_what_could_not_be_removed_is_told_and_goes_the_next_time(
     assert len(list(kept.path.parent.iterdir())) == 2
     remove_leftovers(run)
     assert [path.name for path in kept.path.parent.iterdir()] == ["v2.zarr"]
+
+
+def test_whitenings_that_stay_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a run on a disk that may be read alone."""
+
+    def refuse(path: Path, **_: object) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    run = RunDirectory(tmp_path)
+    place = features(run, 0, 0.0, dataset(run, 0)).path.parent
+    keep(place, "a" * 64, {}, about={"holds": WHITENING})
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", refuse)
+        with pytest.raises(DbcError, match=r"stage-00/features cannot be written: Read-only file system"):
+            remove_leftovers(run)
+        # what only makes room says nothing
+        remove_whitenings(run.root)
+    remove_leftovers(run)
+    assert [path.name for path in place.iterdir()] == ["v1.zarr"]
 
 
 def test_a_run_with_an_artifact_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
