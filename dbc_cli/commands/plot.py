@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, command
 from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
@@ -10,6 +11,10 @@ from dbc_cli.flags.flag import OUTPUT, Flag, pins
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.problems import in_flags
 from schemas.stage_names import json_stage
+from stages.errors import DbcError
+
+if TYPE_CHECKING:
+    from stages.loop.choice.measures import StageMeasures
 
 OUT = (Flag("out", Path, "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),)
 
@@ -36,8 +41,13 @@ def plot(given: Given) -> None:
     folder = require_pictures(given, ["run"])
     reporter = given.reporter
     run = given.clustered_run
-    measures = measured(run, Compared(reporter=reporter))
-    chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
+    measures: list[StageMeasures] = []
+    try:
+        measures = measured(run, Compared(reporter=reporter))
+    except DbcError as error:
+        # figures are there all the same
+        reporter.warn(f"no stage is chosen, because not all can be measured: {error}")
+    chosen, merged = choose(measures) if measures else None, [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
     shown, title = evaluations(run, reporter), run.root.name

@@ -34,7 +34,7 @@ def select(given: Given) -> None:
 
     Below the table each rule is explained in a line.
     """
-    from stages.export.which_stage import taken_unasked
+    from stages.export.which_stage import taken_unasked, whole_stage
     from stages.loop.choice.choose import choose, default_rule, reason, told_unjudged
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
@@ -44,7 +44,12 @@ def select(given: Given) -> None:
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
     compared = Compared(reporter=given.reporter)
-    measures = [measure_stage(run, stage, compared=compared) for stage in stages]
+    try:
+        measures = [measure_stage(run, stage, compared=compared) for stage in stages]
+    except DbcError as error:
+        whole = whole_stage(run, [stage for stage in stages if stage > 0])
+        named = "" if whole is None else f"; or look at one that is whole: dbc report --stage {whole}"
+        raise DbcError(f"{error}{named}") from error
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
     judged = judge(run, measures)

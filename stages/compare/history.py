@@ -102,10 +102,12 @@ def _dataset(metrics: AnyManifest) -> str | None:
 
 
 def loss_of(run: RunDirectory, metrics: MetricsManifest) -> float | None:
-    """The last loss of the model whose features were measured, None if it was not trained at that stage."""
+    """The last loss of the model whose features were measured, None if it was not trained at that stage, or is gone."""
     stage = metrics.summary.stage
     features = next((parent for parent in metrics.parents if parent.kind == "features"), None)
     if features is None or metrics.summary.features_stage != stage:
         return None
-    model = made_from(run, run.resolve(features), "model")
-    return None if model is None else model_manifest(model).summary.loss_last
+    with suppress(DbcError):
+        model = made_from(run, run.resolve(features), "model")
+        return None if model is None else model_manifest(model).summary.loss_last
+    return None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measured
-from stages.reporting import Reporter
+from stages.reporting import SILENT, Reporter
 from stages.runs.descent import clusters_now
 from stages.runs.ending import made_last
+from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory
 from stages.wording import so_many
 
@@ -34,7 +36,12 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
     if last is not None:
         reporter.note(f"stage {last[0]} is taken, {last[1]}; another with `stage`")
         return last[0]
-    measures = measured(run, Compared(reporter=reporter))
+    try:
+        measures = measured(run, Compared(reporter=reporter))
+    except DbcError as error:
+        whole = whole_stage(run, merged)
+        told = "" if whole is None else f"; or name a stage that is whole: `stage={whole}`"
+        raise DbcError(f"{error}{told}") from error
     chosen, best = choose_clusters(measures), choose(measures)
     if chosen is None:
         told = f"stage {merged[-1]} is taken, the newest, because none can be chosen"
@@ -44,6 +51,15 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
         told = f"stage {chosen} is taken, the best with clusters: dbc select chooses stage {stage_label(best)}, before a merge"
     reporter.note(f"{told}; another with `stage`")
     return merged[-1] if chosen is None else chosen
+
+
+def whole_stage(run: RunDirectory, merged: Sequence[int]) -> int | None:
+    """The newest of the stages `merged` that is whole, to be named where none can be chosen; None if there is none."""
+    for stage in reversed(merged):
+        with suppress(DbcError):
+            features_and_dataset(run, stage, run.require("clusters", stage), SILENT)
+            return stage
+    return None
 
 
 def taken_unasked(run: RunDirectory, merged: Sequence[int]) -> tuple[int, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -381,3 +382,26 @@ def test_what_another_extraction_gained_is_not_laid_to_training(dbc: Dbc, run: P
     assert "but features were extracted with another --flip" in chosen["verdict"]
     assert [note for note in chosen["notes"] if "the features of stage 0 were extracted with another value of" in note]
     assert "were extracted with another value of --flip" in dbc("plot", "--run", run).err
+
+
+def test_a_model_that_is_gone_leaves_curves_and_other_stages(dbc: Dbc, run: Path) -> None:
+    for stage in (0, 1):
+        assert dbc("train", "--stage", stage, "--epochs", "0", "--run", run).status == 0
+        assert dbc("extract", "--stage", stage, "--run", run).status == 0
+        before = ["--from-stage", "init"] if stage else []
+        assert dbc("merge", "--stage", stage + 1, "--merge-percent", "0.2", *before, "--run", run).status == 0
+        assert dbc("eval", "--stage", stage, "--run", run).status == 0
+    shutil.rmtree(run / "stage-01" / "model")
+    drawn = dbc("plot", "--run", run, "--json")
+    assert (drawn.status, drawn.json["stages"], drawn.json["chosen"]) == (0, 2, None)
+    assert "no stage is chosen, because not all can be measured: " in drawn.err
+    told = "that a later artifact was made from is missing; restore it or make it again"
+    for command, whole in (
+        ("select", "or look at one that is whole: dbc report"),
+        ("report", "or name a stage that is whole:"),
+    ):
+        refused = dbc(command, "--run", run)
+        assert refused.status == 1
+        assert told in refused.line
+        assert refused.line.endswith(f"; {whole} --stage 2")
+    assert dbc("report", "--stage", "2", "--run", run).status == 0
