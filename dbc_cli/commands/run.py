@@ -121,15 +121,14 @@ def plan_of(given: Given, *, ends_by_itself: bool = False) -> Plan:
     `ends_by_itself`: unless --n-clusters says otherwise, the run ends with as many clusters as its features ask for.
     """
     from stages.loop.last_clusters import may_end_by_itself
-    from stages.loop.plan import AS_FEATURES_ASK, Plan
+    from stages.loop.plan import Plan
 
     merge, asked = merge_parameters(given), asked_n_clusters(given)
     if asked is None:
         asked = "auto" if ends_by_itself and may_end_by_itself(merge) else "schedule"
-    ends = merge.clusterer == "dbc" and asked != "schedule"
     return Plan(
         merge=merge,
-        n_clusters=(AS_FEATURES_ASK if asked == "auto" else int(asked)) if ends else None,
+        n_clusters=None if asked == "schedule" or merge.clusterer != "dbc" else asked,
         extract=extract_parameters(given),
         evaluate=evaluate_parameters(given),
         train=given.fields_of((*TRAIN, *WHITEN, *SEED, *AMP)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from schemas.parameters import MergeParameters
 from schemas.stage_names import INIT_STAGE, stage_label
@@ -13,7 +12,7 @@ from stages.loop.choice.choose import choose
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.separation import tells
 from stages.loop.choice.stage import Compared, fewest_likely, measured
-from stages.loop.plan import AS_FEATURES_ASK
+from stages.loop.plan import AS_FEATURES_ASK, NumberAsked
 from stages.merge.checks import require_whole
 from stages.merge.schedule import require_fewer_clusters
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -39,7 +38,7 @@ def may_end_by_itself(parameters: MergeParameters) -> bool:
     return parameters.clusterer == "dbc" and parameters.start == "singletons" and tells(parameters)
 
 
-def last_merge(measures: Sequence[StageMeasures], n_clusters: int) -> LastMerge | None:
+def last_merge(measures: Sequence[StageMeasures], n_clusters: NumberAsked) -> LastMerge | None:
     """What to merge at the end of a run, from the `measures` of its stages in order, at least one.
 
     The features are those of the stage that `choose` takes. `n_clusters` may be `AS_FEATURES_ASK`: the fewest that are likely:
@@ -58,7 +57,7 @@ def last_merge(measures: Sequence[StageMeasures], n_clusters: int) -> LastMerge 
 def asked_merge(
     run: RunDirectory,
     parameters: MergeParameters,
-    n_clusters: int | Literal["auto"],
+    n_clusters: NumberAsked,
     *,
     stage: int | None = None,
     from_stage: int | None = None,
@@ -70,11 +69,10 @@ def asked_merge(
     those that `choose` takes. UsageError if the features do not ask for a number, or there are no more samples than clusters
     are asked for, DbcError if there are none.
     """
-    if n_clusters == "auto":
-        n_clusters = AS_FEATURES_ASK
-    require_whole("n_clusters", n_clusters)
-    if n_clusters < AS_FEATURES_ASK:
-        raise UsageError(f"`n_clusters` must be at least 1, got {n_clusters}")
+    if n_clusters != AS_FEATURES_ASK:
+        require_whole("n_clusters", n_clusters)
+        if n_clusters < 1:
+            raise UsageError(f"`n_clusters` must be at least 1, got {n_clusters}")
     require_run(run, context)
     if n_clusters != AS_FEATURES_ASK:
         require_fewer_clusters(n_clusters, dataset_manifest(run.require("dataset")).summary.n_train)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final, Literal
 
 from schemas.choices import BAG_OF_WORDS, NO_WEIGHTS
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
@@ -22,8 +22,9 @@ from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.train.recipes import recipe_parameters
 from stages.wording import so_many
 
-AS_FEATURES_ASK = 0
-"""A number of clusters that is found in the features."""
+AS_FEATURES_ASK: Final = "auto"
+"""In place of a number of clusters: one that is found in the features."""
+NumberAsked = int | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Plan:
     stages: int | None = None
     stage0_epochs: int | None = None
     merge_only: bool = False
-    n_clusters: int | None = None
+    n_clusters: NumberAsked | None = None
     constraints: AskedConstraints = field(default_factory=AskedConstraints)
 
     @property
@@ -131,12 +132,12 @@ def _check_fields(plan: Plan) -> None:
     for name, kind in _KINDS.items():
         require_kind(name, getattr(plan, name), kind)
     require_initial(plan.initial)
-    for name in ("stages", "stage0_epochs", "n_clusters"):
+    for name, least in (("stages", 0), ("stage0_epochs", 0), ("n_clusters", 1)):
         value = getattr(plan, name)
-        if value is not None:
+        if value is not None and (name, value) != ("n_clusters", AS_FEATURES_ASK):
             require_whole(name, value)
-            if value < 0:
-                raise UsageError(f"`{name}` must be at least 0, got {value}")
+            if value < least:
+                raise UsageError(f"`{name}` must be at least {least}, got {value}")
     if "stage" in plan.train:
         raise UsageError(
             f"`train` must not name `stage`, as a plan has several, got {plan.train['stage']!r}; leave it out"
@@ -188,7 +189,7 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
             f"`stages` must be at most {(n_samples - 1) // n_merges}, got {plan.last_stage}: every stage makes "
             f"{so_many(n_merges, 'merge')} (`merge_percent={percent}`) among {so_many(n_samples, 'train sample')}"
         )
-    if plan.n_clusters:
+    if plan.n_clusters is not None and plan.n_clusters != AS_FEATURES_ASK:
         left = n_samples if plan.merge.start == "singletons" else n_samples - plan.last_stage * n_merges
         what = "train samples" if left == n_samples else f"clusters that stage {plan.last_stage} leaves"
         require_fewer_clusters(plan.n_clusters, left, what)

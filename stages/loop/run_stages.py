@@ -14,7 +14,7 @@ from stages.arrays.device_memory import let_go_of_kept
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.loop.last_clusters import LastMerge, asked_merge
-from stages.loop.plan import AS_FEATURES_ASK, Plan, check_plan
+from stages.loop.plan import AS_FEATURES_ASK, NumberAsked, Plan, check_plan
 from stages.merge.stage import merge
 from stages.nn.host_memory import give_back_memory, keep_large_blocks
 from stages.nn.initial_model import initial_model
@@ -56,7 +56,7 @@ def run_stages(
     on_row: Callable[[StageRow], None],
     on_begin: Callable[[int], None] | None = None,
     enough: Callable[[StageRow], bool] | None = None,
-    ending: Callable[[int | None], LastMerge | None] | None = None,
+    ending: Callable[[NumberAsked | None], LastMerge | None] | None = None,
 ) -> Made | None:
     """Bring every stage from `init` to the last up to date; existing artifacts are kept.
 
@@ -104,7 +104,7 @@ def _each_stage(
     context: Context,
     on: tuple[Callable[[int], None] | None, Callable[[StageRow], None]],
     enough: Callable[[StageRow], bool] | None,
-    ending: Callable[[int | None], LastMerge | None] | None,
+    ending: Callable[[NumberAsked | None], LastMerge | None] | None,
 ) -> Made | None:
     last = INIT_STAGE
     for stage in plan.stage_numbers:
@@ -147,7 +147,9 @@ def _stage_of_ending(run: RunDirectory, last: int) -> int:
     return max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
 
 
-def _by_default(run: RunDirectory, plan: Plan, last: int, context: Context, n_clusters: int | None) -> LastMerge | None:
+def _by_default(
+    run: RunDirectory, plan: Plan, last: int, context: Context, n_clusters: NumberAsked | None
+) -> LastMerge | None:
     """The features of stage `last`, merged to `n_clusters`, or as many as they ask for; None for no merge."""
     if n_clusters != AS_FEATURES_ASK:
         return None if n_clusters is None else LastMerge(last, n_clusters)

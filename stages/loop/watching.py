@@ -18,7 +18,7 @@ from stages.loop.choice.stage import (
 )
 from stages.loop.choice.verdict import Verdict, last_of_schedule, verdict
 from stages.loop.last_clusters import LastMerge, last_merge
-from stages.loop.plan import AS_FEATURES_ASK
+from stages.loop.plan import AS_FEATURES_ASK, NumberAsked
 from stages.loop.run_stages import StageRow
 from stages.loop.stopping import Stopping
 from stages.runs.context import Context
@@ -55,7 +55,7 @@ class Watch:
         # processes go on together or not at all
         return bool(self._context.processes.from_leader({"enough": stops[-1]})["enough"])
 
-    def last_merge(self, n_clusters: int | None) -> LastMerge | None:
+    def last_merge(self, n_clusters: NumberAsked | None) -> LastMerge | None:
         """The merge that ends the run, to `n_clusters` or, if that is `AS_FEATURES_ASK`, as many as its features do.
 
         None if `n_clusters` is, or if that is not known. A run that is not watched ends with the features of its last stage.

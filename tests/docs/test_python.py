@@ -98,6 +98,7 @@ WRONG: list[tuple[str, Any]] = [
     ("`reporter` must have the methods `task`, `note` and `warn`, got <", lambda: Context(reporter=print)),  # type: ignore[arg-type]
     ("`n_clusters` must be a whole number, got 'many'", lambda: asked_merge(RUN, MergeParameters(), "many")),  # type: ignore[arg-type]
     ("`n_clusters` must be at least 1, got -1", lambda: asked_merge(RUN, MergeParameters(), -1)),
+    ("`n_clusters` must be at least 1, got 0", lambda: asked_merge(RUN, MergeParameters(), 0)),
     ("`run` must be a folder, got the file ", lambda: RunDirectory(__file__)),
     ("`run` must be a RunDirectory, got 'run'", lambda: judge("run")),  # type: ignore[arg-type]
     ("no run found at run; make one with `ingest`", lambda: judge(RUN)),

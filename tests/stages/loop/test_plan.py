@@ -44,8 +44,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"n_clusters": "auto"}, "`n_clusters` must be a whole number, got 'auto'"),
-    ({"n_clusters": -1}, "`n_clusters` must be at least 0, got -1"),
+    ({"n_clusters": "schedule"}, "`n_clusters` must be a whole number, got 'schedule'"),
+    ({"n_clusters": 0}, "`n_clusters` must be at least 1, got 0"),
     ({"stage0_epochs": -1}, "`stage0_epochs` must be at least 0, got -1"),
     ({"stages": 1.5}, "`stages` must be a whole number, got 1.5"),
     ({"train": {"stage": 1}}, "`train` must not name `stage`"),
