@@ -18,6 +18,7 @@ from schemas.stage_names import stage_label
 from stages.arguments import path_of
 from stages.errors import DbcError, UsageError
 from stages.export.model_card import Card, card_text, differences
+from stages.nn.execution import own_modes
 from stages.nn.images import InputForm
 from stages.nn.initial_model import open_model
 from stages.output_files import all_or_nothing, require_new, write_text, write_whole
@@ -63,6 +64,7 @@ class _Embedding(nn.Module):
 
 
 @all_or_nothing()
+@own_modes()
 def export_model(run: RunDirectory, stage: int, file: Path | str, *, overwrite: bool = False) -> ExportedModel:
     """Write the backbone that was trained at `stage` to `file`, and its card beside it as .md.
 

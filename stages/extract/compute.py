@@ -20,7 +20,7 @@ from stages.extract.forward import Share
 from stages.extract.forward import compute_features as extract_pieces
 from stages.extract.frames import n_frames_used, rows_per_piece
 from stages.nn.camera_norm import CameraStatistics, by_camera, keep_statistics, kept_statistics
-from stages.nn.execution import torch_execution
+from stages.nn.execution import own_modes, torch_execution
 from stages.nn.images import StoredImages
 from stages.nn.initial_model import open_model
 from stages.nn.model.network import ReidModel
@@ -46,6 +46,7 @@ class StageExtraction:
     compiled: bool
 
 
+@own_modes()
 def compute_added(
     writer: Writer, work: StageExtraction, before: Artifact, features: Artifact, *, reporter: Reporter
 ) -> Computed:
@@ -88,6 +89,7 @@ def compute_added(
     return Computed(summary, torch_execution(work.device, amp=work.parameters.amp), notes=(note,))
 
 
+@own_modes()
 def compute_all(writer: Writer, work: StageExtraction, before: Artifact | None, *, reporter: Reporter) -> Computed:
     """Fill this process's pieces of the tables; the measured rate is that of this process.
 

@@ -1,8 +1,10 @@
-"""The record of how torch ran, for the manifest."""
+"""How torch runs: in modes of its own, whatever those of the caller are, and the record of it for the manifest."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -10,6 +12,23 @@ from schemas.manifest import Execution
 
 TENSOR_FLOAT_FROM = (8, 0)
 """The first compute capability that multiplies TensorFloat-32."""
+
+
+@contextmanager
+def own_modes() -> Iterator[None]:
+    """Let torch work as stages expect it to, whatever mode the caller has: with gradients, in float32, without autocast."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with ExitStack() as modes:
+            modes.enter_context(torch.inference_mode(mode=False))
+            modes.enter_context(torch.enable_grad())
+            for device in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(device):
+                    modes.enter_context(torch.autocast(device, enabled=False))
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def torch_execution(device: torch.device, *, amp: bool, compiled: bool = False, n_processes: int = 1) -> Execution:

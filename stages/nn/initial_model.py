@@ -18,6 +18,7 @@ from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pooling_of_auto, provider_of
 from stages.nn.backbones.weights import WeightsFile, backbone_of, first_three
 from stages.nn.backbones.weights_content import pooling_of
+from stages.nn.execution import own_modes
 from stages.nn.initial_agreement import AUTO, WEIGHTS, describes, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.nn.seeded import Undrawn
@@ -129,6 +130,7 @@ def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> 
     return InitParameters(**{**before.model_dump(), "weights_digest": "", **overrides})
 
 
+@own_modes()
 def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:
     """The network of a model artifact with its weights, on the CPU."""
     initial = model_manifest(artifact).initial
@@ -147,6 +149,7 @@ def _input_size(run: RunDirectory, parameters: InitParameters) -> tuple[int, int
     return parameters.height or stored.height, parameters.width or stored.width
 
 
+@own_modes()
 def _compute(
     writer: Writer,
     provider: Provider,

@@ -17,6 +17,7 @@ from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_image, image_suffixes, without_warnings
 from stages.ingest.decode.pixels import is_video
 from stages.nn.camera_norm import by_camera, kept_statistics
+from stages.nn.execution import own_modes
 from stages.nn.initial_model import open_model
 from stages.runs.context import Context
 from stages.runs.lineage import made_from
@@ -60,6 +61,7 @@ def _pictures_in(folder: Path) -> Path:
     return folder / f"*{max(sorted(suffixes), key=suffixes.__getitem__, default='.jpg')}"
 
 
+@own_modes()
 def embed(
     run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid: Int32Array, context: Context
 ) -> Float32Array:

@@ -16,6 +16,7 @@ from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import compared_features
 from stages.features.whitening import whitened
 from stages.nn.camera_norm import CameraStatistics, by_camera, statistics_as_for
+from stages.nn.execution import own_modes
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import open_model
 from stages.nn.lookup_table import centroid_table, zero_table
@@ -37,6 +38,7 @@ from stages.train.whitened import with_whitened_head
 from stages.typing import BoolArray, Float32Array, Int64Array
 
 
+@own_modes()
 def compute_model(
     writer: Writer,
     parents: Parents,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from stages.runs.run_directory import RunDirectory, model_manifest
 from tests.cli.conftest import NETWORK, Dbc
@@ -146,3 +149,31 @@ def test_the_paper_s_video_recipe_trains_on_random_frames_and_freezes_the_first_
     frozen = ("backbone/conv1", "backbone/bn1", "backbone/layer1", "backbone/layer2")
     assert {name for name in first.names() if name.startswith(frozen)} <= same
     assert "backbone/layer3.0.conv1.weight" not in same
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_modes_of_the_caller_change_nothing(dbc: Dbc, run: Path) -> None:
+    """As in a notebook: training ended in an error of torch, or was in another precision."""
+    commands = (["extract", "--force", "--stage", "init", *NETWORK], ["train", *SHORT], ["extract", "--stage", "0"])
+
+    def ids() -> list[str]:
+        shutil.rmtree(run / "stage-init")
+        shutil.rmtree(run / "stage-00", ignore_errors=True)
+        return [
+            dbc(*command, "--run", run, *(["--json"] if "--json" not in command else [])).json["id"]
+            for command in commands
+        ]
+
+    plain = ids()
+    for mode in (torch.no_grad, torch.inference_mode, in_float64, lambda: torch.autocast("cpu", dtype=torch.bfloat16)):
+        with mode():
+            assert ids() == plain
+    assert torch.get_default_dtype() == torch.float32

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from stages.compare.baselines.spgan import losses
 from stages.compare.baselines.spgan.networks import Siamese, discriminator, generator, initialised
 from stages.errors import DbcError, UsageError
+from stages.nn.execution import own_modes
 from stages.typing import UInt8Array
 
 RESTYLED_AT_ONCE = 32
@@ -94,6 +95,7 @@ class Restyling:
         return fooled + losses.CYCLE * returned + losses.SAME_STYLE * unchanged + losses.SIMILARITY * alike, alike
 
 
+@own_modes()
 def learn_restyling(
     source: UInt8Array,
     target: UInt8Array,
