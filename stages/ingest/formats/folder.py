@@ -24,6 +24,7 @@ from stages.ingest.formats.folder_levels import (
 from stages.ingest.formats.folder_names import is_by_camera, is_no_name, is_place, times_or_cards
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import list_images, no_images
+from stages.ingest.formats.msmt17 import PUBLISHED_NAME
 from stages.ingest.formats.names import doubts, has_minus_one, is_missing, numbers_of, without_several
 from stages.ingest.formats.path_patterns import SIDES, texts_in
 from stages.ingest.formats.sample_columns import with_names
@@ -52,6 +53,16 @@ _NAMED_BY_CAMERA = re.compile(
     r"(?:IMG|DSC|DSCF|DSCN|IMAG|IMGP|PICT|RCNX|MFDC|SUNP|SYFW|CDY|STC|WCT|EK|P[0-9]{3})[-_]*[0-9]{4,}\.\w+"
 )
 """Files as cameras name them: those of two cards are called alike, those of two individuals hardly ever."""
+
+
+_PUBLISHED_NAMES = (
+    # mostly PID_cCAMERAsSEQUENCE_…, as in the sets in this shape
+    ("market1501", r"(?:-1|[0-9]{1,9})_c[0-9]{1,9}(?:s[0-9]+)?_", "([^/_]+)_c[0-9]", "_c([0-9]+)"),
+    ("msmt17", PUBLISHED_NAME, "([0-9]+)_[0-9]+_[0-9]+_[0-9]{4}[a-z]", "_([0-9]+)_[0-9]{4}[a-z]"),
+    ("mars", r"(?:00-1|[0-9]{4})C[0-9]T[0-9]+F[0-9]+", "([0-9-]{4})C[0-9]T", "C([0-9])T[0-9]+F"),
+    ("dukemtmc-videoreid", r"[0-9]+_?C[0-9]{1,9}_?F[0-9]{1,9}_?X[0-9]+", "([0-9]+)_?C[0-9]", "C([0-9]+)_?F"),
+)
+"""Names of files as published sets have them: whose, how they begin, and the patterns of identity and camera in them."""
 
 
 class DoubtfulFoldersError(UsageError):
@@ -114,6 +125,10 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
             findings.warnings += told_splits([name for name in compress(names, is_kept) if name])
             findings.warnings += told_cameras(below, _is_no_name, in_splits=in_splits)
             findings.warnings += _told_frames(kept)
+    has_identities = parameters.identity_pattern is not None or any(compress(names, is_kept))
+    findings.warnings += _told_names(
+        kept, has_identities=has_identities, has_cameras=parameters.camera_pattern is not None
+    )
     findings.warnings += doubts(list(compress(names, is_kept)), kind="identities")
     if has_minus_one(compress(names, is_kept)):
         kind = "folder" if parameters.identity_pattern is None else "identity"
@@ -289,6 +304,23 @@ def _told_frames(paths: Sequence[str]) -> list[str]:
         f"pictures of each folder are numbered one after the other, such as {shown(paths[0])}, as frames of a video are: if "
         "folders are videos and no identities, say `folder_identities=False`, and `camera_pattern` if each is of a camera"
     ]
+
+
+def _told_names(paths: Sequence[str], *, has_identities: bool, has_cameras: bool) -> list[str]:
+    """A line to warn with if all names say identity and camera as those of a published set, and one of them is not read."""
+    files = [path.rpartition("/")[2] for path in paths]
+    for name, begins, identity, camera in _PUBLISHED_NAMES:
+        if not files or (has_identities and has_cameras) or not all(map(re.compile(begins, re.ASCII).match, files)):
+            continue
+        lacks = [f"`identity_pattern={identity!r}`"] * (not has_identities) + [f"`camera_pattern={camera!r}`"] * (
+            not has_cameras
+        )
+        what = " and ".join(["identities"] * (not has_identities) + ["cameras"] * (not has_cameras))
+        return [
+            f"all names are as in {name}, such as {shown(files[0])}, and the {what} that they say are not read: give the "
+            f"folder that the whole data set lies in, or {' and '.join(lacks)}"
+        ]
+    return []
 
 
 def _tell_splits(paths: Sequence[str], pid: Int32Array, split: UInt8Array, findings: Findings) -> None:

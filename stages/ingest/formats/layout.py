@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.format import Findings
 from stages.wording import first_names, plain, shortened, shown
 
 
@@ -41,16 +43,31 @@ def only_one(found: Sequence[Path], source: Path, *, wanted: str, advice: str) -
     return found[0]
 
 
-def require_files(wanted: Iterable[str], there: Iterable[str], *, list_name: str, name: str) -> None:
-    """Raise UsageError if paths that the file `list_name` of the data set `name` lists are not `there`."""
+def missing_files(
+    wanted: Iterable[str],
+    there: Iterable[str],
+    *,
+    list_name: str,
+    name: str,
+    parameters: IngestParameters,
+    findings: Findings,
+) -> frozenset[str]:
+    """The paths that the file `list_name` of the data set `name` lists and that are not `there`, which is said.
+
+    UsageError if there are some, unless bad images are skipped.
+    """
     present = set(there)
     listed = list(wanted)
     missing = sorted(path for path in listed if path not in present)
-    if missing:
+    if not missing:
+        return frozenset()
+    told = f"{list_name} lists {len(missing)} of {len(listed)} images that do not exist, the first {shown(missing[0])}"
+    if parameters.on_bad_image != "skip":
         raise UsageError(
-            f"{list_name} lists {len(missing)} of {len(listed)} images that do not exist, the first {shown(missing[0])}; "
-            f"unpack {name} whole, with its lists beside its images"
+            f"{told}; unpack {name} whole, with its lists beside its images, or leave these out with `on_bad_image='skip'`"
         )
+    findings.warnings.append(f"{told}; they are left out")
+    return frozenset(missing)
 
 
 def is_there(source: Path, entry: str) -> bool:

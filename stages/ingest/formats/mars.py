@@ -10,7 +10,7 @@ import numpy as np
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.format import Findings, Format
-from stages.ingest.formats.layout import require_files, require_layout
+from stages.ingest.formats.layout import missing_files, require_layout
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import nobody_notes
 from stages.ingest.formats.text_files import read_lines
@@ -32,7 +32,7 @@ ENTRIES = (
 _NAME = re.compile(r"(?P<person>00-1|[0-9]{4})C(?P<camera>[0-9])T[0-9]+F[0-9]+", re.ASCII)
 
 
-def read_mars(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
+def read_mars(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The tracklets of `info/tracks_{train,test}_info.mat`, each row a first and last frame, a pid and a camid.
 
     A row's first and last frame are lines, from 1, of `info/{train,test}_name.txt`; `info/query_IDX.mat` numbers, from
@@ -41,8 +41,8 @@ def read_mars(source: Path, _parameters: IngestParameters, findings: Findings) -
     not there or tables that do not fit one another, DbcError for one that cannot be read.
     """
     require_layout(source, name="mars", entries=ENTRIES)
-    train_frames, train = _tracks(source, "train")
-    test_frames, test = _tracks(source, "test")
+    train_frames, train = _tracks(source, "train", parameters, findings)
+    test_frames, test = _tracks(source, "test", parameters, findings)
     split = np.full(len(test), GALLERY)
     split[_queries(source, n_tracks=len(test))] = QUERY
     rows = [(pid, camid, row, TRAIN) for row, (_, _, pid, camid) in enumerate(train.tolist(), start=1)]
@@ -51,14 +51,20 @@ def read_mars(source: Path, _parameters: IngestParameters, findings: Findings) -
         for row, ((_, _, pid, camid), kind) in enumerate(zip(test.tolist(), split, strict=True), start=1)
     ]
     frames = train_frames + test_frames
-    kept = [i for i, (pid, _, _, kind) in enumerate(rows) if not (kind == TRAIN and pid == JUNK)]
+    junk = {i for i, (pid, _, _, kind) in enumerate(rows) if kind == TRAIN and pid == JUNK}
+    # all frames of a tracklet may be missing and skipped
+    kept = [i for i in range(len(rows)) if i not in junk and frames[i]]
     pid, _, _, kinds = np.array([rows[i] for i in kept], dtype=np.int64).reshape(-1, 4).T
-    findings.notes += nobody_notes(pid, kinds, kind="tracklets", n_left_out=len(rows) - len(kept))
+    findings.notes += nobody_notes(pid, kinds, kind="tracklets", n_left_out=len(junk))
     return Samples.of_tracklets([frames[i] for i in kept], [rows[i] for i in kept])
 
 
-def _tracks(source: Path, half: str) -> tuple[list[list[str]], Int64Array]:
-    """The paths of the frames of each tracklet, and its row: first frame, last frame, pid, camid."""
+def _tracks(
+    source: Path, half: str, parameters: IngestParameters, findings: Findings
+) -> tuple[list[list[str]], Int64Array]:
+    """The paths of the frames of each tracklet, without those that are missing and skipped, and its row: first frame, last
+    frame, pid, camid.
+    """
     table, name_list = source / f"info/tracks_{half}_info.mat", source / f"info/{half}_name.txt"
     names = [line.strip() for line in read_lines(name_list)]
     for number, name in enumerate(names, start=1):
@@ -82,8 +88,15 @@ def _tracks(source: Path, half: str) -> tuple[list[list[str]], Int64Array]:
     paths = [f"bbox_{half}/{name[:4]}/{name}" for name in names]
     there = (f"bbox_{half}/{path}" for path in list_images(source / f"bbox_{half}", recursive=True))
     frames = [paths[first - 1 : last] for first, last, _, _ in tracks.tolist()]
-    require_files((path for own in frames for path in own), there, list_name=shown(name_list), name="mars")
-    return frames, tracks
+    missing = missing_files(
+        (path for own in frames for path in own),
+        there,
+        list_name=shown(name_list),
+        name="mars",
+        parameters=parameters,
+        findings=findings,
+    )
+    return [[path for path in own if path not in missing] for own in frames], tracks
 
 
 def _matrix(path: Path) -> Int64Array:

@@ -10,7 +10,7 @@ from pathlib import Path
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
-from stages.ingest.formats.layout import require_files, require_layout
+from stages.ingest.formats.layout import missing_files, require_layout
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.text_files import read_lines
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
@@ -22,28 +22,29 @@ FOLDERS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
 _LINE = re.compile(r"(?P<path>\S.*?)\s+(?P<pid>[0-9]{1,9})", re.ASCII)
 # 0000_000_01_0303morning_0015_1.jpg: identity, number, camera, day and time of day, …
 _NAME = re.compile(r"[0-9]+_[0-9]+_(?P<camid>[0-9]{1,9})_", re.ASCII)
-_PUBLISHED = re.compile(r"[0-9]{4}_[0-9]{3}_[0-9]{2}_[0-9]{4}(?:morning|noon|afternoon)_", re.ASCII)
+PUBLISHED_NAME = r"[0-9]{4}_[0-9]{3}_[0-9]{2}_[0-9]{4}(?:morning|noon|afternoon)_"
+"""How the published images are called, and few others."""
 
 
 def is_image_name(name: str) -> bool:
     """Whether a file has a name as the published images have, and few others."""
-    return _PUBLISHED.match(name) is not None
+    return re.match(PUBLISHED_NAME, name, re.ASCII) is not None
 
 
-def read_msmt17(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
+def read_msmt17(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The samples that the four lists name, sorted by path; camid is the third field of a file's name.
 
     Train and val images, both of the 1,041 train identities, are the train split. Identities of the lists count
     from 0 in train and once more in test: here they count on from 1, so that none is both. A warning tells of a folder with
     two identities. Raises UsageError for a list or folder that is not there, a line that does not parse, or an image that is
-    listed and not there, or listed twice in a split.
+    listed and not there, unless these are skipped, or listed twice in a split.
     """
     train, test = next((pair for pair in FOLDERS if (source / pair[0]).is_dir()), FOLDERS[0])
     require_layout(source, name="msmt17", entries=(*LISTS, f"{train}/", f"{test}/"))
     rows: list[tuple[str, int, int, int]] = []
     for name, split in LISTS.items():
         folder = train if split == TRAIN else test
-        rows += [(path, pid, camid, split) for path, pid, camid in _listed(source, name, folder)]
+        rows += [(path, pid, camid, split) for path, pid, camid in _listed(source, name, folder, parameters, findings)]
     twice = Counter((path, split) for path, _, _, split in rows).most_common(1)
     if twice and twice[0][1] > 1:
         (image, kind), n = twice[0]
@@ -79,8 +80,10 @@ def _contradictions(rows: Sequence[tuple[str, int, int, int]]) -> list[str]:
     ]
 
 
-def _listed(source: Path, name: str, folder: str) -> list[tuple[str, int, int]]:
-    """(path, pid, camid) of each line of a list."""
+def _listed(
+    source: Path, name: str, folder: str, parameters: IngestParameters, findings: Findings
+) -> list[tuple[str, int, int]]:
+    """(path, pid, camid) of each line of a list, without those whose image is missing and skipped."""
     rows = []
     for number, line in enumerate(read_lines(source / name), start=1):
         match = _LINE.fullmatch(line.strip())
@@ -92,8 +95,15 @@ def _listed(source: Path, name: str, folder: str) -> list[tuple[str, int, int]]:
             )
         rows.append((f"{folder}/{match['path']}", int(match["pid"]), int(camera["camid"])))
     there = (f"{folder}/{path}" for path in list_images(source / folder, recursive=True))
-    require_files((row[0] for row in rows), there, list_name=shown(source / name), name="msmt17")
-    return rows
+    missing = missing_files(
+        (row[0] for row in rows),
+        there,
+        list_name=shown(source / name),
+        name="msmt17",
+        parameters=parameters,
+        findings=findings,
+    )
+    return [row for row in rows if row[0] not in missing]
 
 
 FORMAT = Format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from stages.errors import DbcError
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_image
 from stages.ingest.formats import read_samples
+from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import list_images
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
@@ -44,6 +46,41 @@ def test_a_flat_folder_has_no_identities_and_is_all_train(tmp_path):
     assert samples.path == ("a.jpg", "b.jpg")
     assert samples.pid.tolist() == [UNKNOWN] * 2
     assert samples.split.tolist() == [TRAIN] * 2
+
+
+@pytest.mark.parametrize(
+    ("layout", "name", "identity", "camera"),
+    [
+        ("market1501", "0002_c1s1_000451_03.jpg", "0002", "1"),
+        ("market1501", "-1_c3s2_000451_03.jpg", "-1", "3"),
+        ("market1501", "0007_c5_f0046182.jpg", "0007", "5"),
+        ("market1501", "0002_c012_00030600_0.jpg", "0002", "012"),
+        ("msmt17", "0003_000_11_0303morning_0015_1.jpg", "0003", "11"),
+        ("mars", "0065C1T0002F0016.jpg", "0065", "1"),
+        ("dukemtmc-videoreid", "0001_C6_F0099_X30823.jpg", "0001", "6"),
+    ],
+)
+def test_names_of_a_published_set_that_are_not_read_are_told_with_what_reads_them(
+    tmp_path, layout, name, identity, camera
+):
+    touch(tmp_path, [name])
+    told = Findings()
+    read_samples(tmp_path, parameters=IngestParameters(format="folder"), findings=told)
+    (warning,) = [text for text in told.warnings if "that they say are not read" in text]
+    assert f"all names are as in {layout}, such as '{name}', and the identities and cameras that they say" in warning
+    patterns = dict(re.findall(r"`(\w+)='([^`]+)'`", warning))
+    samples = read(tmp_path, **patterns, test_fraction=0)
+    assert samples.identity == (identity,)
+    assert samples.camera == (camera,)
+    read_samples(tmp_path, parameters=IngestParameters(format="folder", **patterns), findings=(told := Findings()))
+    assert not [text for text in told.warnings if "are not read" in text]
+    # folders that say who leave cameras
+    inner = tmp_path / "sorted"
+    touch(inner, [f"zoe/{name}", f"anna/{name}"])
+    read_samples(inner, parameters=IngestParameters(format="folder"), findings=(told := Findings()))
+    (warning,) = [text for text in told.warnings if "are not read" in text]
+    assert "and the cameras that they say are not read" in warning
+    assert "identity_pattern" not in warning
 
 
 def test_splits_are_by_identity(tmp_path):

@@ -14,6 +14,7 @@ from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats import FORMATS, read_samples
+from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 
 MARKET = {
@@ -153,6 +154,12 @@ def test_what_is_wrong_with_msmt17_is_told_in_one_line(tmp_path: Path) -> None:
     text = refusal(tmp_path, "msmt17")
     assert "list_gallery.txt' lists 1 of 1 images that do not exist" in text
     assert "'test/0000/0000_007_04_0303morning_0020_0.jpg'" in text
+    assert "or leave these out with `on_bad_image='skip'`" in text
+    parameters = IngestParameters(format="msmt17", on_bad_image="skip")
+    samples = read_samples(tmp_path, parameters=parameters, findings=(findings := Findings()))
+    assert len(samples) == 5
+    (warning,) = findings.warnings
+    assert warning.endswith("the first 'test/0000/0000_007_04_0303morning_0020_0.jpg'; they are left out")
     for line in ("0000/0000_000_01_0303morning_0015_1.jpg", "0000/holiday.jpg 0", "0000/0000_000_x_1.jpg 1"):
         (tmp_path / "list_query.txt").write_text(f"\n{line}\n")
         assert f"list_query.txt' line 1: '{line}' is not PATH PID" in refusal(tmp_path, "msmt17")

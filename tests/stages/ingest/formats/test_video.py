@@ -126,6 +126,21 @@ def test_tables_of_mars_that_do_not_fit_are_named(tmp_path: Path, changed: dict[
     assert told in refusal(write_mars(tmp_path, **changed), "mars", kind=DbcError)
 
 
+def test_frames_of_mars_that_are_not_there_may_be_skipped(tmp_path: Path) -> None:
+    write_mars(tmp_path)
+    (tmp_path / "bbox_test/0002/0002C1T0001F002.jpg").unlink()
+    for path in (tmp_path / "bbox_train/0001").iterdir():
+        path.unlink()
+    parameters = IngestParameters(format="mars", on_bad_image="skip")
+    samples = read_samples(tmp_path, parameters=parameters, findings=(findings := Findings()))
+    assert [text.split("' ")[1].split(",")[0] for text in findings.warnings] == [
+        "lists 5 of 6 images that do not exist",
+        "lists 1 of 8 images that do not exist",
+    ]
+    assert not [path for path in samples.path if not (tmp_path / path).is_file()]
+    assert (np.diff(samples.frame_start) > 0).all()
+
+
 def test_what_is_missing_from_mars_is_named(tmp_path: Path) -> None:
     write_mars(tmp_path)
     (tmp_path / "bbox_test/0002/0002C1T0001F002.jpg").unlink()
