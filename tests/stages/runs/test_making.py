@@ -221,7 +221,7 @@ def test_what_was_asked_for_last_is_what_commands_take(tmp_path: Path, monkeypat
     told: list[Any] = []
     for rank in (0, 1):
         with monkeypatch.context() as patch:
-            patch.setattr("stages.runs.context.together", lambda rank=rank: Beside(rank, told))
+            patch.setattr("stages.runs.context.all_processes", lambda rank=rank: Beside(rank, told))
             one = asked(1)
         assert (one.status, one.found_version, one.artifact.version) == ("up to date", 4, 6)  # type: ignore[union-attr]
     assert asked(2).found_version == 5
