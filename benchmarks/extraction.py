@@ -6,7 +6,7 @@
 Prints a Markdown table: a row for each case (network, size, batch, batches a turn) and mode (`compiled` and
 `compiled-amp` too). Three things take turns: `network`, torchvision's module as it is, channels-last, in eval and
 inference mode, under autocast for amp; `forward`, the same network prepared as extraction has it (batch norms folded,
-weights rounded once, compiled where the mode says so); and `extract`, `stages.extract.forward.extract` from a dataset
+weights rounded once, compiled where the mode says so); and `extract`, `stages.extract.forward.compute_features` from a dataset
 artifact to tables of a features artifact. Rates are of the median turn; ratios, `extract` over `forward` (wanted: 0.9), are
 medians of each round's own, in wall seconds with their range and in processor seconds, which other work moves less.
 Extraction is timed from its first piece on, and stopped while as many batches are read ahead as there were then, so that

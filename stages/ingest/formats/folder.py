@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence, Set
 from itertools import compress
@@ -125,7 +126,9 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
             findings.warnings += told_splits([name for name in compress(names, is_kept) if name])
             findings.warnings += told_cameras(below, _is_no_name, in_splits=in_splits)
             findings.warnings += _told_frames(kept)
-    has_identities = parameters.identity_pattern is not None or any(compress(names, is_kept))
+    # False says that no name is one
+    is_said = parameters.identity_pattern is not None or parameters.folder_identities is False
+    has_identities = is_said or any(compress(names, is_kept))
     findings.warnings += _told_names(
         kept, has_identities=has_identities, has_cameras=parameters.camera_pattern is not None
     )
@@ -239,12 +242,22 @@ def _identity_names(
             both = camera_and_individual(in_splits=in_splits)
             such = f"folders in them such as {shown(inner[0])} individuals"
             tables = f"; if they are cameras, and {such}, give {both} instead{tables}"
+        inside = "" if in_splits or why or len(doubtful) > 1 else _sole_folder([path for _, _, path in kept])
+        instead = f"give {shown(source / inside)} if the folders in it sort them, or " if inside else ""
         raise DoubtfulFoldersError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
-            f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not "
+            f"identities{why}; {instead}say `folder_identities=True` if they are, `folder_identities=False` if not "
             f"(and {patterns}){''.join([tables, *(f'; {line}' for line in unread)])}"
         )
     return names
+
+
+def _sole_folder(paths: Sequence[str]) -> str:
+    """The folder that all `paths` are in, and whose own folders sort them by split or name; empty if there is none."""
+    folder = os.path.commonpath([path.rpartition("/")[0] for path in paths])
+    inner = {path[len(folder) + 1 :].partition("/")[0] for path in paths}
+    is_sorted = all(path.count("/", len(folder) + 1) for path in paths)
+    return folder if is_sorted and any(name in SPLIT_FOLDERS or not _is_no_name(name) for name in inner) else ""
 
 
 def _is_no_name(folder: str) -> bool:

@@ -53,9 +53,10 @@ def read_msmt17(source: Path, parameters: IngestParameters, findings: Findings) 
     findings.warnings += _contradictions(rows)
     n_train = 1 + max((pid for _, pid, _, split in rows if split == TRAIN), default=-1)
     if not n_train:
-        raise UsageError(
-            f"{shown(source / 'list_train.txt')} lists no images, expected PATH PID in each line; restore it"
-        )
+        file = source / "list_train.txt"
+        if read_lines(file):
+            raise UsageError(f"none of the images that {shown(file)} lists is there; restore them")
+        raise UsageError(f"{shown(file)} lists no images, expected PATH PID in each line; restore it")
     offset = {TRAIN: 1, QUERY: 1 + n_train, GALLERY: 1 + n_train}
     rows = sorted((path, pid + offset[split], camid, split) for path, pid, camid, split in rows)
     path, pids, camids, splits = map(list, zip(*rows, strict=True))

@@ -64,7 +64,8 @@ def recognise(source: Path, formats: Collection[Format]) -> Recognised:
         fitting = [each for each in (_published(source), *fitting) if each and each not in beside]
         fitting += _by_tables(source, formats, is_known=bool(fitting))
         if fitting[0].format in ("folder", "video"):
-            _refuse_layouts_below(source, whole=fitting[0].format)
+            if not beside:
+                _refuse_layouts_below(source, whole=fitting[0].format)
             refuse_deep_sequences(source, whole=fitting[0].format)
         if fitting[0].format == "folder":
             _require_whole(source)
@@ -158,7 +159,7 @@ def _refuse_layouts_below(source: Path, *, whole: DatasetFormat) -> None:
         one = f"give one of them as the source, such as {shown(first)}, and each a run of its own"
     raise UsageError(
         f"{shown(source)} holds {'the published layout' if len(found) == 1 else 'published layouts'} {told}; {one}, or say "
-        f"`format='{whole}'` to take all pictures in {shown(source)} as they lie"
+        f"`format='{whole}'` to take all {'videos' if whole == 'video' else 'pictures'} in {shown(source)} as they lie"
     )
 
 

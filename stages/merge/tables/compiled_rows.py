@@ -75,7 +75,7 @@ def column_ranges(features, first, stop, lowest, highest):  # type: ignore[no-un
 
 @jit
 def unit_row(raw, row, spare):  # type: ignore[no-untyped-def]
-    """`raw` (d,) scaled to unit length into `row` as `canonical_rows.unit_rows` does; returns its largest |value|."""
+    """`raw` (d,) scaled to unit length into `row` as `canonical_rows.exact_unit_rows` does; returns its largest |value|."""
     for j in range(row.size):
         spare[j] = abs(np.float64(raw[j]))
     peak = halving_max(spare, row.size)

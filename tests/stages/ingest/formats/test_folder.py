@@ -487,3 +487,21 @@ def test_folders_beside_pictures_of_an_individual_are_said_to_be_taken_for_it(tm
     assert any(
         "whose pictures are taken and whose numbers are not: 1, the first 'Zoë/1102'" in note for note in findings.notes
     )
+
+
+def test_a_folder_around_all_others_is_named_as_the_source_to_give(tmp_path: Path) -> None:
+    """Archives have folders around the data set, whose one name is asked about as if it could be an individual's."""
+    touch(tmp_path / "a", [f"images/dataset/{name}/{number}.png" for name in ("rex", "tom") for number in range(2)])
+    assert f"give '{tmp_path}/a/images/dataset' if the folders in it sort them, or say" in refusal(
+        tmp_path / "a", "folder"
+    )
+    assert set(read(tmp_path / "a" / "images" / "dataset").identity) == {"rex", "tom"}
+    touch(tmp_path / "b", [f"images/{number}.png" for number in range(2)])
+    assert "if the folders in it" not in refusal(tmp_path / "b", "folder")
+
+
+def test_whoever_says_that_there_are_no_identities_is_not_told_of_those_in_names(tmp_path: Path) -> None:
+    touch(tmp_path, [f"{pid:04}_c{camera}s1_000001_00.jpg" for pid in (1, 2) for camera in (1, 2)])
+    told = {said: read_as(tmp_path, "folder", folder_identities=said)[1].warnings for said in (None, False)}
+    assert any("the identities and cameras that they say are not read" in line for line in told[None])
+    assert any("the cameras that they say are not read" in line for line in told[False])

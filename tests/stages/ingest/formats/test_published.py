@@ -169,6 +169,11 @@ def test_what_is_wrong_with_msmt17_is_told_in_one_line(tmp_path: Path) -> None:
     text = refusal(tmp_path, "msmt17")
     assert "lacks list_val.txt: msmt17 wants list_train.txt" in text
     assert "found list_gallery.txt" in text
+    write_msmt(tmp_path / "none", ("train", "test"))
+    for file in (tmp_path / "none" / "train").rglob("*.jpg"):
+        file.unlink()
+    with pytest.raises(UsageError, match=r"none of the images that '.*list_train\.txt' lists is there; restore them"):
+        read_samples(tmp_path / "none", parameters=parameters)
 
 
 def test_an_image_of_msmt17_twice_is_refused_and_a_folder_of_two_identities_is_told(tmp_path: Path) -> None:

@@ -177,6 +177,17 @@ def test_json_beside_pictures_that_a_format_reads_as_a_file_alone_is_told_so(tmp
     )
 
 
+def test_files_of_boxes_beside_a_published_layout_are_still_read(tmp_path: Path) -> None:
+    make(tmp_path, ["a/1.jpg", *(f"Market-1501/{name}" for name in MARKET)])
+    with pytest.raises(UsageError, match=r"holds the published layout Market-1501 \(market1501\)"):
+        recognise_source(tmp_path)
+    (tmp_path / "a" / "1.xml").write_text(
+        "<annotation><filename>1.jpg</filename><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>8</xmax>"
+        "<ymax>8</ymax></bndbox></object></annotation>"
+    )
+    assert recognise_source(tmp_path).format == "voc"
+
+
 def test_no_source_is_misuse(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         recognise_source(tmp_path / "no")
