@@ -15,7 +15,7 @@ from stages.ingest.formats.detection import MARKS, Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import frame_of, number_of, number_or_nan, score_of, size_of
-from stages.ingest.formats.times import is_day, iso_time, joined
+from stages.ingest.formats.times import clocks, is_day, iso_time, joined
 from stages.runs.source_names import BOX
 from stages.samples import GALLERY, SPLIT_NAMES
 from stages.wording import plain, shown, with_first
@@ -62,22 +62,24 @@ def with_clock(table: CsvFile, column: str, findings: Findings) -> CsvFile:
     Days are in that column or, if there is none, in `date`.
     """
     days = column if column in table.cells else "date"
-    texts = table.cells.get(column)
+    texts, used = table.cells.get(column), {column}
     if "time" in table.cells and days in table.cells:
-        texts = list(map(joined, table.cells[days], table.cells["time"]))
-        pairs = zip(table.cells[days], table.cells["time"], texts, strict=True)
-        unread = [time for day, time, text in pairs if text == day and is_day(iso_time(day)) and not is_missing(time)]
-        unread = unread if any(":" in time for time in unread) else []
+        dates, times = table.cells[days], table.cells["time"]
+        found = clocks(times)
+        texts = list(map(joined, dates, found))
+        is_joined, name = texts != dates, plain(table.read_as.get(days, days))
+        used = {days, "time"} if is_joined else {days}
+        if is_joined:
+            findings.notes.append(f"{shown(table.file)}: the columns {name} and time are joined to a time")
+        elif days != column:
+            findings.notes.append(f"{shown(table.file)}: the column {name} is read as {column}")
+        rows = zip(dates, times, found, strict=True)
+        unread = [time for day, time, clock in rows if not (clock or is_missing(time)) and is_day(iso_time(day))]
         if unread:
             findings.warnings.append(
                 f"{shown(table.file)}: cells of the column time not written as 07:15:00, of which the day alone is known: "
                 f"{with_first(unread)}"
             )
-    is_joined = texts is not None and texts != table.cells.get(column)
-    if is_joined:
-        name = table.read_as.get(days, days)
-        findings.notes.append(f"{shown(table.file)}: the columns {plain(name)} and time are joined to a time")
-    used = {days, "time"} if is_joined else {column}
     cells = {name: cells for name, cells in table.cells.items() if name not in CLOCK} | (
         {column: texts} if texts else {}
     )

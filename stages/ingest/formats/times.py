@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 _YEAR_FIRST = re.compile(r"(?P<year>[0-9]{4})([-/.])(?P<month>[0-9]{1,2})\2(?P<day>[0-9]{1,2})")
@@ -25,6 +25,17 @@ _THIS_CENTURY = 69
 
 _HOUR = re.compile(r"(?:[T ]|, )\s*([0-9]{1,2})(:[0-9]{2}(?![0-9]).*)", re.ASCII)
 
+_CUT_SHORT = re.compile(r"(?<![0-9:])[0-9]{2}(?::?[0-9]{2})?[.,][0-9]", re.ASCII)
+"""A fraction of an hour or minute, which Python takes for one of a second: 14.35 is likely 14:35."""
+
+_CLOCK = re.compile(
+    r"(?P<hour>[0-9]{1,2})[:.h](?P<minute>[0-9]{2})(?:[:.](?P<second>[0-9]{2}(?:[.,][0-9]+)?))?"
+    r"(?:\s*(?P<half>[ap])\.?m\.?)?\s*(?P<zone>z|[+-][0-9]{2}:?[0-9]{2})?",
+    re.ASCII | re.IGNORECASE,
+)
+
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?", re.ASCII)
+
 _EXIF_DATE = re.compile(r"[0-9]{4}:[0-9]{2}:[0-9]{2}(?![0-9:])")
 
 
@@ -40,7 +51,8 @@ def iso_time(text: str) -> str:
         text = f"{text[:4]}-{text[5:7]}-{text[8:]}"
     for written in (text, _in_two_digits(text)):
         try:
-            return datetime.fromisoformat(written).isoformat()
+            read = datetime.fromisoformat(written)
+            return "" if _CUT_SHORT.search(written, len("20240531")) else read.isoformat()
         except ValueError:
             continue
     return ""
@@ -76,14 +88,43 @@ def finer(known: str, taken: str) -> str:
     return taken if taken and (not known or (is_day(known) and taken[:10] == known[:10])) else known
 
 
-def joined(date: str, time: str) -> str:
-    """One text of a `date` and a `time` in two cells: what `iso_time` reads if it can read both.
+def clocks(times: Sequence[str]) -> list[str]:
+    """The `times` of day of a column (n) as 07:15:00; empty for those that cannot be read.
 
-    Else, and if it has a time of its own, it is `date`. Spreadsheets give days the time 00:00:00, and times a day.
+    They may be written so, as `7.15`, `7h15` or `7:15 PM`, with a zone, or with a day, as spreadsheets give times one. But
+    `7.15` is a number if another that is none of a clock stands in the column: of seconds, or parts of a day.
     """
-    day, clock = iso_time(date), iso_time(time)
-    text = f"{day[:10]} {clock[11:] if clock else time.strip()}"
-    return text if is_day(day) and time.strip() and iso_time(text) else date
+    read = list(map(_clock, times))
+    numbers = [_NUMBER.fullmatch(time.strip()) is not None for time in times]
+    if all(clock for clock, is_number in zip(read, numbers, strict=True) if is_number):
+        return read
+    return ["" if is_number else clock for clock, is_number in zip(read, numbers, strict=True)]
+
+
+def _clock(text: str) -> str:
+    """A time of day as ISO 8601; empty if it cannot be read."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return iso_time(text)[11:] if ":" in text else ""
+    hour = int(match["hour"])
+    if match["half"]:
+        if not 1 <= hour <= 12:
+            return ""
+        hour = hour % 12 + 12 * (match["half"].lower() == "p")
+    second = (match["second"] or "00").replace(",", ".")
+    return iso_time(f"2000-01-01T{hour:02}:{match['minute']}:{second}{(match['zone'] or '').upper()}")[11:]
+
+
+def joined(date: str, clock: str) -> str:
+    """One text of a `date` and a time of day (`clocks`); `date` if there is none, or it has a time of its own.
+
+    Spreadsheets give days the time 00:00:00, and a zone of such a day is that of the time, unless it has one.
+    """
+    day = iso_time(date)
+    if not (is_day(day) and clock):
+        return date
+    zone = day[19:] if datetime.fromisoformat(f"{day[:10]}T{clock}").tzinfo is None else ""
+    return f"{day[:10]} {clock}{zone}"
 
 
 def has_short_year(text: str) -> bool:

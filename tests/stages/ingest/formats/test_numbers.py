@@ -330,6 +330,9 @@ SECOND, MINUTE, DAY = "2024-05-03T07:15:09", "2024-05-03T07:15:00", "2024-05-03T
         *((text, MINUTE) for text in ("03-May-24 07:15", "3 May 2024, 7:15")),
         *((text, "") for text in ("3-Mai-24", "31-Feb-24", "3-M-24", "3-May-124", "3-Mayor-24", "May 3")),
         *((text, "") for text in ("05.31.2024", "31.02.2024", "2024-13-01", "2024-5-3 7:15 PM", "2024-5-3 7:5", "3.5.2024 7")),
+        # Python takes the rest for a fraction of a second
+        *((text, "") for text in ("2024-05-03 07.15", "2024-05-03 07,15", "2024-05-03T07:15.30", "20240503T0715.5")),
+        *((text, f"{MINUTE}.500000") for text in ("2024-05-03 07:15:00.5", "20240503T071500,5")),
     ],
 )  # fmt: skip
 def test_a_time_is_read_unless_it_may_mean_another(written: str, time: str) -> None:

@@ -154,7 +154,14 @@ def test_a_name_of_parts_that_are_no_names_stays_one(tmp_path, cell):
         ("2024-03-30 07:15:00", "20:10", "2024-03-30T07:15:00"),
         ("2024-03-30", "", "2024-03-30T00:00:00"),
         ("2024-03-30", "dusk", "2024-03-30T00:00:00"),
-        ("2024-03-30", "08:10 PM", "2024-03-30T00:00:00"),
+        ("2024-03-30", "08:10 PM", "2024-03-30T20:10:00"),
+        ("2024-03-30", "12:10 a.m.", "2024-03-30T00:10:00"),
+        ("2024-03-30", "14:10 PM", "2024-03-30T00:00:00"),
+        ("2024-03-30", "20.10", "2024-03-30T20:10:00"),
+        ("2024-03-30", "7h15", "2024-03-30T07:15:00"),
+        *(("2024-03-30", time, "2024-03-30T00:00:00") for time in ("7", "715", "1015", "14.5", '"14,35"', "24:10")),
+        ("2024-03-30T00:00:00Z", "20:10", "2024-03-30T20:10:00+00:00"),
+        ("2024-03-30T00:00:00Z", "20:10+02:00", "2024-03-30T20:10:00+02:00"),
         ("", "20:10", ""),
     ],
 )
@@ -168,7 +175,27 @@ def test_a_date_and_a_time_in_two_columns_are_one(tmp_path, header, date, time, 
     samples = read_samples(table, parameters=IngestParameters(format=made), findings=findings)
     assert samples.timestamp == (read, "2024-03-31T06:00:00")
     assert any("the columns date and time are joined to a time" in line for line in findings.notes)
-    assert any("not written as 07:15:00" in line for line in findings.warnings) == ("PM" in time)
+    is_unread = read.endswith("T00:00:00") and time != ""
+    assert any("not written as 07:15:00" in line for line in findings.warnings) == is_unread
+
+
+@pytest.mark.parametrize(
+    ("cells", "times"),
+    [
+        (("7.15", "08.20"), ("07:15", "08:20")),
+        # seconds, parts of a day, and words
+        *((cells, ("00:00", "00:00")) for cells in (("14.50", "99.20"), ("0.25", "0.30208"), ("dusk", "dawn"))),
+    ],
+)
+def test_numbers_are_times_only_if_all_may_be_and_joined_is_said_only_if_one_is(tmp_path, cells, times):
+    pictures(tmp_path, "1.JPG", "2.JPG")
+    rows = "".join(f"{n}.JPG,2024-03-30,{cell}\n" for n, cell in enumerate(cells, 1))
+    samples, findings = read(tmp_path / "t.csv", f"path,date,time\n{rows}")
+    assert samples.timestamp == tuple(f"2024-03-30T{time}:00" for time in times)
+    is_read = times[0] != "00:00"
+    assert any("are joined to a time" in line for line in findings.notes) == is_read
+    assert any("the column date is read as timestamp" in line for line in findings.notes) != is_read
+    assert any("the day alone is known: 2, the first" in line for line in findings.warnings) != is_read
 
 
 def test_a_time_without_a_date_is_a_column_that_is_not_read(tmp_path):
