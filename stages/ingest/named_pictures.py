@@ -15,7 +15,10 @@ _OUT = "../"
 
 
 class Fit(NamedTuple):
-    """The paths of the pictures that fit a name, and by how many letters: infinite if it is their path, 0 if none fits."""
+    """The paths of the pictures that fit a name, and by how many letters: infinite if it is their path, 0 if none fits.
+
+    Letters count in composed form (NFC), so that fits of a name in two forms compare.
+    """
 
     n_letters: float
     paths: list[str]
@@ -48,8 +51,9 @@ class NamedPictures:
         found = self._fits.get(name)
         if found is None:
             found = self._ends.fit(name)
-            if not (found.paths or name.isascii()):
-                found = self._composed.fit(normalize("NFC", name))
+            if found.n_letters < math.inf and not name.isascii():
+                # the first of two that fit equally well, so one in the same form as the name
+                found = max(found, self._composed.fit(normalize("NFC", name)), key=lambda fit: fit.n_letters)
             self._fits[name] = found
         return found
 
@@ -117,10 +121,10 @@ class _Ends:
         if name in self._of:
             return Fit(math.inf, self._of[name])
         if paths := self._that_end(name):
-            return Fit(len(name), paths)
+            return Fit(len(normalize("NFC", name)), paths)
         for end in _ends_of(name):
             if end in self._inside and ("/" in end or not name.startswith(_OUT)):
-                return Fit(len(end), self._inside[end])
+                return Fit(len(normalize("NFC", end)), self._inside[end])
         return Fit(0, [])
 
     @cached_property
