@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.listing import file_names, list_images
+from stages.ingest.formats.listing import file_names, list_images, subfolders
 from stages.ingest.formats.names import is_missing
 from stages.wording import shown, so_many
+
+_LEVELS = 3
+"""Levels of folders below the root in which folders called as cameras are looked for."""
 
 
 class CameraFolders:
@@ -20,7 +25,7 @@ class CameraFolders:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._names: dict[str, set[str]] = {}
-        self._alike: dict[str, list[str]] | None = None
+        self._pictures: dict[str, dict[tuple[str, str], list[str]]] = {}
 
     def has(self, path: str) -> bool:
         """Whether `path` is a file."""
@@ -34,13 +39,45 @@ class CameraFolders:
         """`path`, or, if it is no file, the one picture below a folder called `camera` whose path ends so."""
         if is_missing(camera) or self.has(path):
             return path
-        if self._alike is None:
-            self._alike = {}
-            for each in list_images(self._root, recursive=True):
-                self._alike.setdefault(each.rpartition("/")[2], []).append(each)
-        alike = self._alike.get(path.rpartition("/")[2], [])
-        found = [each for each in alike if f"/{each}".endswith(f"/{path}") and f"/{camera}/" in f"/{each}"]
+        if camera not in self._pictures:
+            self._pictures[camera] = by_name_and_folder(self._below(camera), {camera})
+        alike = self._pictures[camera].get((path.rpartition("/")[2], camera), [])
+        found = [each for each in alike if f"/{each}".endswith(f"/{path}")]
         return found[0] if len(found) == 1 else path
+
+    def _below(self, camera: str) -> list[str]:
+        """The pictures below folders called `camera`; those of folders that cannot be listed are none."""
+        found = set[str]()
+        for folder in self._folders.get(camera.rpartition("/")[2], []):
+            with suppress(DbcError, OSError):
+                found |= {f"{folder}/{each}" for each in list_images(self._root / folder, recursive=True)}
+        return sorted(found)
+
+    @cached_property
+    def _folders(self) -> dict[str, list[str]]:
+        """The folders in the upper levels below the root, by their names; what lies further below may be very much."""
+        found: dict[str, list[str]] = {}
+        above = [""]
+        for _ in range(_LEVELS):
+            above = [f"{each}{folder.name}/" for each in above for folder in subfolders(self._root / each)]
+            for path in above:
+                found.setdefault(path[:-1].rpartition("/")[2], []).append(path[:-1])
+        return found
+
+
+def by_name_and_folder(paths: Iterable[str], folders: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """`paths` by the name of their file and each of `folders` that they lie in, at whatever depth."""
+    found: dict[tuple[str, str], list[str]] = {}
+    by_end: dict[str, list[str]] = {}
+    for folder in folders:
+        by_end.setdefault(folder.rpartition("/")[2], []).append(folder)
+    for path in paths:
+        *parts, name = path.split("/")
+        for part in by_end.keys() & set(parts):
+            for folder in by_end[part]:
+                if folder == part or f"/{folder}/" in f"/{path}":
+                    found.setdefault((name, folder), []).append(path)
+    return found
 
 
 def in_camera_folders(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.camera_folders import by_name_and_folder
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import is_missing
@@ -146,19 +148,21 @@ def _found(table: CsvFile, program: Program, root: Path) -> list[str]:
     other's. UsageError if several pictures come to one file.
     """
     there: dict[str, list[str]] = {}
-    for path in list_images(root, recursive=True):
+    files = dict.fromkeys(list_images(root, recursive=True))
+    for path in files:
         there.setdefault(path.rpartition("/")[2], []).append(path)
+    in_folder = by_name_and_folder(files, {*table.column(program.path[0])})
     columns = (table.cells["path"], *(table.column(name) for name in (*program.path, program.location)))
     rows = [*zip(*columns, strict=True)]
     pictures = dict.fromkeys(rows)
     found: dict[tuple[str, ...], str] = {}
     for picture in pictures:
         path, deployment, name, location = picture
-        alike = there.get(name, [])
+        ends = accumulate(reversed(location.split("/")), lambda end, folder: f"{folder}/{end}")
         likely = (
-            [each for each in alike if each == path],
-            [each for each in alike if f"/{location}".endswith(f"/{each}") and "/" in each],
-            [each for each in alike if f"/{deployment}/" in f"/{each}"],
+            [path] if path in files else [],
+            [end for end in ends if end in files and end.endswith(f"/{name}")],
+            in_folder.get((name, deployment), []),
         )
         first = next(filter(None, likely), [])
         if first:
