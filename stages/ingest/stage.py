@@ -37,6 +37,7 @@ from stages.runs.kept_source import KeptSource, keep_source
 from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
 from stages.runs.next_stage import require_call
 from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.runs.source_names import names_of
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.digests import json_digest
 from stages.samples import GALLERY, QUERY, TEXT_COLUMNS, TRAIN, Samples
@@ -245,6 +246,8 @@ def _samples(
     *,
     by_folder: bool | None,
 ) -> Samples:
+    if before is not None:
+        findings.individuals = {*filter(None, names_of(before, "identity"))}
     if before is not None and parameters.format == "folder" and not by_folder:
         parameters = as_known(before, source, parameters, findings)
     samples = read_samples(source, root=root, parameters=parameters, findings=findings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from operator import itemgetter
 from pathlib import Path
 
@@ -67,11 +67,12 @@ def samples_of(
     lost = _lost(rows, root, parameters, listed or ())
     rows = of_size(rows, root, findings)
     rows = list(_named(rows, root, parameters, findings))
-    identities, told = without_several([row.identity for row in rows])
+    identities, told = without_several([row.identity for row in rows], known=findings.individuals)
     findings.warnings += told
+    said = {row.origin: row.identity for row in rows} if told else {}
     rows = [row._replace(identity=identity) for row, identity in zip(rows, identities, strict=True)] if told else rows
     rows = without_twins(rows, parameters, findings)
-    samples = _table(rows, _groups(rows, by_path=listed is not None), parameters, findings)
+    samples = _table(rows, _groups(rows, said, by_path=listed is not None), parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
     without = f", of which {len(lost.places)} do not exist and are left out" if lost.places else ""
     without += f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
@@ -152,8 +153,11 @@ def _named(
         )
 
 
-def _groups(rows: Sequence[Detection], *, by_path: bool) -> list[list[int]]:
-    """The rows (indices) of each sample, frames in order; samples in order of their first row, or of their first path."""
+def _groups(rows: Sequence[Detection], said: Mapping[str, str], *, by_path: bool) -> list[list[int]]:
+    """The rows (indices) of each sample, frames in order; samples in order of their first row, or of their first path.
+
+    Of identities that are not as the source has them, errors have what it `said` there (by `origin`).
+    """
     groups: dict[object, list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault((row.tracklet, row.split) if row.tracklet else index, []).append(index)
@@ -164,19 +168,22 @@ def _groups(rows: Sequence[Detection], *, by_path: bool) -> list[list[int]]:
 
     for members in groups.values():
         members.sort(key=place)
-        _check_tracklet([rows[index] for index in members])
+        _check_tracklet([rows[index] for index in members], said)
     return sorted(groups.values(), key=min if by_path else itemgetter(0))
 
 
-def _check_tracklet(members: Sequence[Detection]) -> None:
+def _check_tracklet(members: Sequence[Detection], said: Mapping[str, str]) -> None:
     """Raise UsageError for a tracklet that is not of one thing."""
     first = members[0]
     for row in members:
         for field in ("identity", "camera", "mark"):
-            if getattr(row, field) != getattr(first, field):
+            texts = [getattr(each, field) for each in (row, first)]
+            if texts[0] != texts[1]:
+                if field == "identity":
+                    texts = [said.get(each.origin, each.identity) for each in (row, first)]
                 raise UsageError(
-                    f"{row.origin}: {field} {shown(getattr(row, field))} in tracklet {shown(row.tracklet)}, for which "
-                    f"{first.origin} has {shown(getattr(first, field))}; give each tracklet a name of its own"
+                    f"{row.origin}: {field} {shown(texts[0])} in tracklet {shown(row.tracklet)}, for which "
+                    f"{first.origin} has {shown(texts[1])}; give each tracklet a name of its own"
                 )
     # those without a number are the first
     if first.frame < 0 <= members[-1].frame:

@@ -95,7 +95,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     in_splits, names = _splits_and_names(source, paths, spared, folder_identities=by_folder)
     if parameters.identity_pattern is not None:
         names = texts_in(paths, "identity", root=source, parameters=parameters, findings=findings)
-    names, of_several = without_several(names)
+    names, of_several = without_several(names, known=findings.individuals)
     findings.warnings += of_several
     folders = {
         path.rpartition("/")[0]: text

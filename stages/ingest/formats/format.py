@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +22,7 @@ class Findings:
     `missing` counts the values that are missing, by column; `left_out` the files that are no samples, by suffix, and
     `left_out_in` the images among them, by folder; `boxes` the boxes that are none or were changed, by what was the matter.
     `there` are samples that the run has under another name: path and digest of the first image.
+    `individuals` are the names of those that the run has to which the source is added, which a reader may need.
     `notes` and `warnings` are single lines; warnings are about what is probably not wanted. `draws_splits` says that the
     source has identities and no splits of its own, so that `test_fraction` decides them.
     """
@@ -33,6 +34,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     there: list[tuple[str, str]] = field(default_factory=list)
+    individuals: Collection[str] = ()
     draws_splits: bool = False
 
     def leave_out(self, counted_as: str, why: str, parameters: IngestParameters) -> None:

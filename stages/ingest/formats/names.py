@@ -162,21 +162,30 @@ def doubts(texts: Collection[str], *, kind: str) -> list[str]:
     return [note for note in notes if note]
 
 
-def without_several(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+def without_several(texts: Sequence[str], *, known: Iterable[str] = ()) -> tuple[list[str], list[str]]:
     """`texts`, identities of as many pictures, empty where one names several individuals; and lines to warn with.
 
-    It does if its parts, between such as `,` or `and`, are all names of their own, or one of those between `;` or `|` is.
-    Others with these two are only told.
+    It does if its parts, between such as `,` or `and`, are all names of their own, there or among those `known`; between `;`
+    or `|`, two of them are enough. Others with these two are only told, but for one name alone beside empty, missing or the
+    same parts (`Ayo;`): that is taken.
     """
-    names = {text for text in set(texts) if not is_missing(text)}
-    known = {name.strip().casefold() for name in names}
+    one = {text: _alone(text) for text in set(texts) if not is_missing(text)}
+    names = {name for name in one.values() if name}
+    alone = {name.strip().casefold() for name in (*names, *known)} - {""}
     several = set()
     for name in names:
+        is_list = _LISTS.search(name) is not None
         parts = set(_BETWEEN.split(name.strip().casefold()))
-        if len(parts) > 1 and (parts <= known or (_LISTS.search(name) and parts & known)):
+        parts = {part for part in parts if not (is_missing(part) or may_be_missing(part))} if is_list else parts
+        if len(parts) > 1 and (parts <= alone or (is_list and len(parts & alone) > 1)):
             several.add(name)
     lists = sorted(filter(_LISTS.search, names - several))
     lines = []
+    if changed := sorted(text for text, name in one.items() if text != name):
+        lines.append(
+            f"identities of one name beside empty, missing or the same parts, which is taken: {len(changed)}, such as "
+            f"{shown(one[changed[0]])} for {shown(changed[0])}"
+        )
     if several:
         n = sum(text in several for text in texts)
         lines.append(
@@ -188,7 +197,17 @@ def without_several(texts: Sequence[str]) -> tuple[list[str], list[str]]:
             f"identities with ; or |, each taken for one individual: {len(lists)}, such as {shown(lists[0])}; if they name "
             "several, leave them empty"
         )
-    return ["" if text in several else text for text in texts], lines
+    taken = {text: "" if name in several else name for text, name in one.items()}
+    return [taken.get(text, text) for text in texts], lines
+
+
+def _alone(name: str) -> str:
+    """The one part of `name`, between `;` or `|`, that names an individual; `name` if there are more, or no such letter."""
+    if not _LISTS.search(name):
+        return name
+    parts = [part.strip() for part in _LISTS.split(name) if not is_missing(part)]
+    sure = [part for part in parts if not may_be_missing(part)] or parts
+    return name if len({part.casefold() for part in sure}) > 1 else "".join(sure[:1])
 
 
 def has_minus_one(texts: Iterable[str]) -> bool:

@@ -405,6 +405,17 @@ def test_folders_of_new_pictures_are_individuals_if_one_is_known_or_it_is_said(
     )
 
 
+def test_several_individuals_of_the_run_in_one_name_are_no_other_one(tmp_path: Path) -> None:
+    ingested(tmp_path / "run", draw(tmp_path / "one", ["ann/1.png", "bo/1.png"], seed=0))
+    more = draw(tmp_path / "two", ["ann/2.png", "ann and bo/1.png", "bo; cy/1.png"], seed=1)
+    added = dataset_of(ingested(tmp_path / "run", more, add=True))
+    of_folder = {
+        path.split("/")[-2]: pid
+        for path, pid in zip(added.read("path").tolist(), added.read("pid").tolist(), strict=True)
+    }
+    assert of_folder == {"ann": 1, "bo": 2, "ann and bo": -2, "bo; cy": 3}
+
+
 def test_drawn_people_get_no_others(tmp_path: Path) -> None:
     people = SyntheticParameters(identities=2, cameras=2, images_per_camera=1)
     drawn = IngestParameters(format="synthetic", synthetic=people, height=16, width=8)

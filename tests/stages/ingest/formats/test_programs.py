@@ -144,6 +144,29 @@ def test_a_name_of_parts_that_are_no_names_stays_one(tmp_path, cell):
     assert told == (cell == "Kim; Zed")
 
 
+@pytest.mark.parametrize("cell", ["Ayo;", "Ayo; NA", "Ayo;Ayo", "| Ayo", "Ayo; unknown"])
+def test_one_name_beside_parts_that_are_none_is_that_individual(tmp_path, cell):
+    pictures(tmp_path, *(f"{n}.JPG" for n in "1234"))
+    samples, findings = read(tmp_path / "t.csv", HERD.format(cell))
+    assert samples.identity == ("Ayo", "Duma", "Ayo", "Bibi")
+    assert f"which is taken: 1, such as 'Ayo' for {cell!r}" in "".join(findings.warnings)
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"), [("Ayo|left", "Ayo|left"), ("Ayo; Duma; Zed", ""), (";", ""), ("?;?", "?"), ("A+;", "A+")]
+)
+def test_a_list_is_several_individuals_if_two_of_it_are_known(tmp_path, cell, name):
+    pictures(tmp_path, *(f"{n}.JPG" for n in "1234"))
+    samples, _ = read(tmp_path / "t.csv", HERD.format(cell))
+    assert samples.identity[2] == name
+
+
+def test_a_tracklet_of_one_and_of_several_individuals_is_told_as_it_is_written(tmp_path):
+    pictures(tmp_path, "1.JPG", "2.JPG", "3.JPG")
+    with pytest.raises(UsageError, match=r"line 3: identity 'Ayo; Duma' in tracklet 't', for which .* has 'Ayo'; give"):
+        read(tmp_path / "t.csv", "path,identity,tracklet\n1.JPG,Ayo,t\n2.JPG,Ayo; Duma,t\n3.JPG,Duma,\n")
+
+
 @pytest.mark.parametrize(
     ("date", "time", "read"),
     [
