@@ -129,7 +129,9 @@ def _with_species(rows: Sequence[Member], source: IngestedSource) -> tuple[list[
         for folder in source.named:
             if (folder / OBSERVATIONS).is_file():
                 with suppress(DbcError):
-                    species |= {animal.path: animal.category for _, animal in animals(folder, source.root, Counter())}
+                    species |= {
+                        animal.path: animal.category for _, animal in animals(folder, source.root, Counter(), [])
+                    }
     found = [row if row.category else replace(row, category=species.get(row.path) or None) for row in rows]
     n_lost = sum(row.category is None and row.path not in species for row in found)
     advice = (

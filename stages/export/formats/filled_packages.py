@@ -161,7 +161,7 @@ def _package(
     number: dict[int, int | None] = {}
     files = set[str]()
     elsewhere = 0
-    for line, animal in animals(folder, folder, Counter()):
+    for line, animal in animals(folder, folder, Counter(), []):
         file = os.path.normpath(folder / animal.path)
         path = path_of.get(file)
         if path is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +78,27 @@ def by_name_and_folder(paths: Iterable[str], folders: Collection[str]) -> dict[t
                 if folder == part or f"/{folder}/" in f"/{path}":
                     found.setdefault((name, folder), []).append(path)
     return found
+
+
+def of_shared_files(
+    pictures: Iterable[tuple[str, Hashable, int]], taken: Container[int], is_there: Callable[[str], bool]
+) -> tuple[list[list[int]], list[int]]:
+    """Rows that are `taken` of different pictures of one file, a list a file; and those whose file only others share.
+
+    `pictures` are a file, what tells the picture from others, and a row; several rows may be of one picture. Files that are
+    not there are nobody's.
+    """
+    rows_of: dict[str, dict[Hashable, int]] = {}
+    for file, picture, row in pictures:
+        rows = rows_of.setdefault(file, {})
+        if rows.setdefault(picture, row) not in taken:
+            rows[picture] = row
+    shared = [
+        [row for row in rows.values() if row in taken]
+        for file, rows in rows_of.items()
+        if len(rows) > 1 and is_there(file)
+    ]
+    return [rows for rows in shared if len(rows) > 1], [rows[0] for rows in shared if len(rows) == 1]
 
 
 def in_camera_folders(

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.camera_folders import CameraFolders
+from stages.ingest.formats.camera_folders import CameraFolders, of_shared_files
 from stages.ingest.formats.coco import read_object
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.detection import Detection
@@ -48,7 +48,8 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
     """
     left_out = Counter[str]()
     folder = folder_of(source)
-    found = each_picture_once((animal for _, animal in animals(folder, root, left_out)), left_out, parameters)
+    taken = animals(folder, root, left_out, findings.warnings)
+    found = each_picture_once((animal for _, animal in taken), left_out, parameters)
     if left_out:
         findings.notes.append(f"observations left out: {counted(left_out)}")
     if not found:
@@ -70,10 +71,11 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
     return samples_of(found, source=folder / OBSERVATIONS, root=root, parameters=parameters, findings=findings)
 
 
-def animals(source: Path, root: Path, left_out: Counter[str]) -> Iterator[tuple[int, Detection]]:
+def animals(source: Path, root: Path, left_out: Counter[str], warnings: list[str]) -> Iterator[tuple[int, Detection]]:
     """The animals in single pictures of the package in the folder `source`, each after its row (from 0) of observations.csv.
 
-    Other rows are counted in `left_out` by what they are. Rows without any cell do not count.
+    Other rows are counted in `left_out` by what they are. Rows without any cell do not count. `warnings` gains a line if
+    files of pictures with an animal may be those of pictures without one.
     """
     require_layout(source, name="camtrap-dp", entries=ENTRIES[1:])
     if (source / ENTRIES[0]).is_file():
@@ -83,7 +85,7 @@ def animals(source: Path, root: Path, left_out: Counter[str]) -> Iterator[tuple[
     deployments = read_csv_file(source / "deployments.csv", columns=("deploymentid",), is_whole=True)
     _require(media, _MEDIA[:5])
     _require(observations, _OBSERVED[:6])
-    return _detections(media, observations, set(deployments.cells["deploymentid"]), root, left_out)
+    return _detections(media, observations, set(deployments.cells["deploymentid"]), root, left_out, warnings)
 
 
 def why_camtrap_dp(source: Path) -> str | None:
@@ -106,13 +108,20 @@ def _require(table: CsvFile, columns: tuple[str, ...]) -> None:
 
 
 def _detections(
-    media: CsvFile, observations: CsvFile, deployments: Collection[str], root: Path, left_out: Counter[str]
+    media: CsvFile,
+    observations: CsvFile,
+    deployments: Collection[str],
+    root: Path,
+    left_out: Counter[str],
+    warnings: list[str],
 ) -> Iterator[tuple[int, Detection]]:
     row_of = _unique(media, "mediaid")
-    paths = _paths(media, root)
     _unique(observations, "observationid")
     columns = [observations.column(name) for name in _OBSERVED]
     columns[4:6] = [[word.casefold() for word in words] for words in columns[4:6]]
+    of_animals = zip(columns[2], *columns[4:6], strict=True)
+    with_animal = {row_of[medium] for medium, *kind in of_animals if kind == ["media", "animal"] and medium in row_of}
+    paths = _paths(media, root, with_animal, warnings)
     for row, (_, deployment, medium, event, level, kind, individual, species, *box) in enumerate(
         zip(*columns, strict=True)
     ):
@@ -162,33 +171,42 @@ def _unique(table: CsvFile, column: str) -> dict[str, int]:
     return found
 
 
-def _paths(media: CsvFile, root: Path) -> list[str | UsageError]:
-    """The path below `root` of each medium that is no video, or why it has none; UsageError if several come to one file."""
+def _paths(media: CsvFile, root: Path, with_animal: Collection[int], warnings: list[str]) -> list[str | UsageError]:
+    """The path below `root` of each medium that is no video, or why it has none.
+
+    UsageError if several pictures that are rows `with_animal` come to one file; `warnings` gains a line if one of them and
+    others do. Media of one deployment and filePath are one picture.
+    """
     folders, absolute = CameraFolders(root), PurePosixPath(root.absolute().as_posix())
     found: list[str | UsageError] = []
-    row_of: dict[str, int] = {}
-    twins: list[tuple[int, int]] = []
-    for row, (deployment, kind) in enumerate(zip(*map(media.column, ("deploymentid", "filemediatype")), strict=True)):
+    pictures: list[tuple[str, tuple[str, str], int]] = []
+    columns = map(media.column, ("deploymentid", "filemediatype", "filepath"))
+    for row, (deployment, kind, place) in enumerate(zip(*columns, strict=True)):
         try:
-            path = folders.place(_path(media, row, absolute), deployment)
+            named = _path(media, row, absolute)
         except UsageError as why:
             found.append(why)
             continue
+        path = folders.place(named, deployment)
         found.append(path)
-        first = row if kind.startswith("video") else row_of.setdefault(path, row)
-        if first != row and folders.has(path):
-            twins.append((first, row))
+        if not kind.startswith("video"):
+            pictures.append((path, (deployment, place if "://" in place else named), row))
+    twins, alone = of_shared_files(pictures, with_animal, folders.has)
+    advice = "as by putting the pictures of each deployment into a folder called as its deploymentID below `root`"
     if twins:
-        first, row = twins[0]
+        first, row = twins[0][:2]
         one, other = (
             f"{shown(media.cells['mediaid'][each])} of deployment {shown(media.cells['deploymentid'][each])}"
             for each in (first, row)
         )
-        n_media = len({each for pair in twins for each in pair})
         raise UsageError(
-            f"{media.at(row)}: media {one} and {other} come to one file, {shown(str(found[row]))}, and so do {n_media} of the "
-            f"{len(media)} media; give each a file of its own, as by putting the pictures of each deployment into a folder "
-            "called as its deploymentID below `root`"
+            f"{media.at(row)}: media {one} and {other} come to one file, {shown(str(found[row]))}, and so do "
+            f"{sum(map(len, twins))} of the {len(media)} media; give each a file of its own, {advice}"
+        )
+    if alone:
+        warnings.append(
+            f"{shown(media.file)}: pictures with an animal whose file is that of a medium without one, too: {len(alone)}, "
+            f"the first {shown(str(found[alone[0]]))}; if they are not the same, give each a file of its own, {advice}"
         )
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.camera_folders import by_name_and_folder
+from stages.ingest.formats.camera_folders import by_name_and_folder, of_shared_files
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import is_missing
@@ -92,8 +92,6 @@ def with_program(table: CsvFile, root: Path, parameters: IngestParameters, findi
         f"{' and '.join(program.path)} are the path",
         *(f"{other} is {name}" for name, other in table.read_as.items() if name not in said_by_patterns(parameters)),
     ]
-    if program.location:
-        cells["path"] = _found(table, program, root)
     category = cells.get("category", [""] * len(table))
     none = [
         category[row].casefold() in _BLANK
@@ -102,6 +100,8 @@ def with_program(table: CsvFile, root: Path, parameters: IngestParameters, findi
         for row in range(len(table))
     ]
     kept = [row for row, is_blank in enumerate(none) if not is_blank]
+    if program.location:
+        cells["path"] = _found(table, program, root, {*kept}, findings.warnings)
     if not kept:
         raise UsageError(
             f"{shown(table.file)} is of {program.name}, and all its pictures are empty ({len(none)}); give another"
@@ -141,11 +141,11 @@ def told_herds(table: CsvFile, counts: Sequence[str]) -> list[str]:
     ][: bool(n_herds)]
 
 
-def _found(table: CsvFile, program: Program, root: Path) -> list[str]:
+def _found(table: CsvFile, program: Program, root: Path, kept: Container[int], warnings: list[str]) -> list[str]:
     """The paths of the pictures, looked for below `root` by name, where it lies elsewhere than in the deployment's folder.
 
     That is the end of its location, or else in a folder of the deployment's name, or the only one of that name, if it is no
-    other's. UsageError if several pictures come to one file.
+    other's. UsageError if several pictures that are `kept` come to one file; `warnings` gains a line if one and blanks do.
     """
     there: dict[str, list[str]] = {}
     files = dict.fromkeys(list_images(root, recursive=True))
@@ -171,13 +171,18 @@ def _found(table: CsvFile, program: Program, root: Path) -> list[str]:
     for picture in pictures.keys() - found.keys():
         alike = there.get(picture[2], [])
         found[picture] = alike[0] if len(alike) == 1 and alike[0] not in taken else picture[0]
-    of_file: dict[str, str] = {}
-    for row, picture in enumerate(rows):
-        file = found[picture]
-        other = of_file.setdefault(file, picture[0])
-        if other != picture[0] and file in there.get(picture[2], ()):
-            raise UsageError(
-                f"{table.at(row)}: pictures {shown(other)} and {shown(picture[0])} come to one file, {shown(file)}; put the "
-                f"pictures of each deployment into a folder called as its {program.path[0]} below `root`"
-            )
+    rows_of_files = ((found[picture], picture[0], row) for row, picture in enumerate(rows))
+    twins, alone = of_shared_files(rows_of_files, kept, files.__contains__)
+    advice = f"put the pictures of each deployment into a folder called as its {program.path[0]} below `root`"
+    if twins:
+        first, row = twins[0][:2]
+        raise UsageError(
+            f"{table.at(row)}: pictures {shown(rows[first][0])} and {shown(rows[row][0])} come to one file, "
+            f"{shown(found[rows[row]])}; {advice}"
+        )
+    if alone:
+        warnings.append(
+            f"{shown(table.file)}: pictures whose file is that of an empty one, too: {len(alone)}, the first "
+            f"{shown(found[rows[alone[0]]])}; if they are not the same, {advice}"
+        )
     return [found[each] for each in rows]

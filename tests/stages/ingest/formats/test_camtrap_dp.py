@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,11 @@ def test_pictures_of_one_name_are_found_in_folders_of_their_deployments_or_refus
     assert read(source, "camtrap-dp", root=tmp_path / "cards")[0].path == ("d2/x/1.jpg",)
     pictures(tmp_path / "flat", "1.jpg")
     # one of them is of a medium without an animal
+    samples, findings = read(source, "camtrap-dp", root=tmp_path / "flat")
+    assert samples.path == ("1.jpg",)
+    assert "an animal whose file is that of a medium without one, too: 1, the first '1.jpg'; if" in findings.warnings[0]
+    camtrap_dp(tmp_path / "other", [observation(1, 1), observation(2, 2)])
+    shutil.copy(tmp_path / "other" / "observations.csv", source)
     with pytest.raises(UsageError) as caught:
         read(source, "camtrap-dp", root=tmp_path / "flat")
     assert (
@@ -111,8 +117,18 @@ def test_pictures_of_one_name_are_found_in_folders_of_their_deployments_or_refus
     )
     # which of two is not guessed, and what is not there is lost
     pictures(tmp_path / "cards", "d2/y/1.jpg")
-    with pytest.raises(UsageError, match=r"line 2: '1\.jpg' does not exist in "):
+    with pytest.raises(UsageError, match=r"line 3: '1\.jpg' does not exist in "):
         read(source, "camtrap-dp", root=tmp_path / "cards")
+
+
+def test_media_of_one_deployment_and_path_are_one_picture(tmp_path: Path) -> None:
+    source = camtrap_dp(tmp_path, [observation(1, 1), observation(2, 2, deploymentID="d1", bboxX="0")])
+    media = (source / "media.csv").read_text()
+    (source / "media.csv").write_text(media.replace("m2,d2", "m2,d1").replace("2.jpg", "1.jpg"))
+    samples, findings = read(source, "camtrap-dp")
+    assert (samples.path, findings.warnings) == (("media/1.jpg",) * 2, [])
+    (source / "media.csv").write_text(media.replace("2.jpg", "1.jpg"))
+    assert "'m1' of deployment 'd1' and 'm2' of deployment 'd2' come to one file" in refusal(source, "camtrap-dp")
 
 
 def test_several_species_are_told_and_one_may_be_taken(tmp_path: Path) -> None:

@@ -99,6 +99,17 @@ def test_a_picture_is_not_taken_for_one_of_another_deployment(tmp_path):
         read(tmp_path / "images.csv", WI + "".join(rows))
 
 
+def test_a_file_that_may_be_that_of_an_empty_picture_is_told(tmp_path):
+    pictures(tmp_path, "1.JPG", "2.JPG")
+    rows = ["1,A,i1,1.JPG,gs://wi/a.jpg,0,,Nyala,,,\n", "1,B,i2,1.JPG,gs://wi/b.jpg,1,,Blank,,,\n"]
+    samples, findings = read(tmp_path / "images.csv", WI + "".join(rows))
+    assert (samples.path, samples.camera) == (("1.JPG",), ("A",))
+    (told,) = findings.warnings
+    assert (
+        "pictures whose file is that of an empty one, too: 1, the first '1.JPG'; if they are not the same, put" in told
+    )
+
+
 def test_a_table_of_a_program_beside_pictures_is_named(tmp_path):
     pictures(tmp_path, "A/1.JPG")
     (table := tmp_path / "TimelapseData.csv").write_text("File,RelativePath,DateTime\n1.JPG,A,\n")
