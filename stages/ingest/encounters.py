@@ -109,7 +109,8 @@ def told_clocks(samples: Samples, headers: Mapping[str, Header]) -> list[str]:
 def told_repeated(samples: Samples, headers: Mapping[str, Header]) -> list[str]:
     """A line to warn with of encounters with pictures more than a `DAY` after the one before; else none.
 
-    By such a name several visits may go, as where numbers begin anew at each camera. Times are as `told_clocks` has them.
+    By such a name several visits may go, as where numbers begin anew at each camera. Times are as `told_clocks` has them; of
+    a day without a time dates alone count.
     """
     at: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
     has_times = any(samples.timestamp)
@@ -121,8 +122,9 @@ def told_repeated(samples: Samples, headers: Mapping[str, Header]) -> list[str]:
             at[name].append((seconds(time), time, sample))
     found = {}
     for name, taken in sorted(at.items()):
-        before, after = max(pairwise(sorted(taken)), key=lambda two: two[1][0] - two[0][0], default=(taken[0],) * 2)
-        if after[0] - before[0] > DAY:
+        pairs = pairwise(sorted(taken))
+        before, after = max(pairs, key=lambda two: _apart(two[0][1], two[1][1]), default=(taken[0],) * 2)
+        if _apart(before[1], after[1]) > DAY:
             found[name] = " and ".join(
                 f"of {shown(_place(samples, sample))} on {time[:10]}" for _, time, sample in (before, after)
             )
@@ -134,6 +136,13 @@ def told_repeated(samples: Samples, headers: Mapping[str, Header]) -> list[str]:
         f"{shown(name)} {found[name]}; if numbers begin anew at each camera or day, write each name of one visit alone, such "
         "as D01-5, or leave them out and give `encounter_gap`"
     ]
+
+
+def _apart(before: str, after: str) -> float:
+    """Seconds from one ISO 8601 time to another: whole days if the time of one is not known."""
+    if is_day(before) or is_day(after):
+        return (datetime.fromisoformat(after[:10]) - datetime.fromisoformat(before[:10])).total_seconds()
+    return seconds(after) - seconds(before)
 
 
 def years_away(

@@ -202,3 +202,19 @@ def test_names_of_encounters_that_are_used_again_are_told() -> None:
     assert told_repeated(samples, {}) == []
     (told,) = told_repeated(replace(one_visit, encounter_name=("1", "1", "1", "2", "2", "2", "", "")), {})
     assert "visit each: 1 of 2, such as '1' of 'camera 2' on 2024-05-31 and of 'camera 3' on 2024-07-01; if" in told
+
+
+@pytest.mark.parametrize(
+    ("times", "is_told"),
+    [
+        (("2024-05-31T00:00:00", "2024-06-01T00:10:00"), False),
+        (("2024-05-31T00:00:00+02:00", "2024-06-01T23:10:00+02:00"), False),
+        (("2024-05-31T23:10:00", "2024-06-01T00:00:00"), False),
+        (("2024-05-31T00:00:00", "2024-06-02T00:00:00"), True),
+        (("2024-05-31T23:10:00", "2024-06-02T00:00:00"), True),
+        (("2024-05-31T07:00:00", "2024-06-01T07:10:00"), True),
+    ],
+)
+def test_encounters_of_days_without_a_time_are_told_by_their_dates(times: tuple[str, str], is_told: bool) -> None:
+    samples = samples_of(*((f"{n}.jpg", 1, time) for n, time in enumerate(times)))
+    assert bool(told_repeated(replace(samples, encounter_name=("1", "1")), {})) == is_told
