@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Hashable, Iterable, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.detection import Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import file_names, list_images, subfolders
@@ -106,7 +108,7 @@ def in_camera_folders(
 ) -> tuple[list[Detection], Set[str] | None]:
     """`rows` and `listed` with the paths of pictures that lie in a folder called as their camera, which is told.
 
-    UsageError if a picture that is there is of two cameras, unless `camera_pattern` says which.
+    UsageError if a picture that is there is of two cameras, unless `camera_pattern` says which; its boxes may be.
     """
     folders = CameraFolders(root)
     pictures = dict.fromkeys((row.path, row.camera) for row in rows)
@@ -120,22 +122,36 @@ def in_camera_folders(
         rows = [row._replace(path=moved.get((row.path, row.camera), row.path)) for row in rows]
         listed = None if listed is None else {*listed, *moved.values()}
     if parameters.camera_pattern is None:
-        _refuse_two_cameras(rows, folders)
+        _refuse_two_cameras(rows, folders, findings)
     return rows, listed
 
 
-def _refuse_two_cameras(rows: Sequence[Detection], folders: CameraFolders) -> None:
-    first: dict[str, Detection] = {}
-    wrong: dict[str, Detection] = {}
+def _refuse_two_cameras(rows: Iterable[Detection], folders: CameraFolders, findings: Findings) -> None:
+    """UsageError if a picture or frame, or a box in one, is of two cameras; a warning if only different boxes are."""
+    rows_of: dict[tuple[str, int], list[Detection]] = {}
     for row in rows:
-        if not is_missing(row.camera) and first.setdefault(row.path, row).camera != row.camera:
-            wrong.setdefault(row.path, row)
-    there = [row for path, row in wrong.items() if folders.has(path)]
-    if there:
-        row = there[0]
-        before = first[row.path]
+        if not is_missing(row.camera):
+            rows_of.setdefault((row.path, row.frame if is_video(row.path) else -1), []).append(row)
+    several = [
+        same for (path, _), same in rows_of.items() if len({row.camera for row in same}) > 1 and folders.has(path)
+    ]
+    wrong = [pair for pair in map(_of_two_cameras, several) if pair]
+    advice = (
+        "if cameras have pictures of the same name, put those of each into a folder called as the camera below `root`"
+    )
+    if wrong:
+        before, row = wrong[0]
         raise UsageError(
             f"{row.origin}: {shown(row.path)} is of camera {shown(row.camera)}, and of {shown(before.camera)} in "
-            f"{before.origin}; {so_many(len(there), 'picture')} so; if cameras have "
-            "pictures of the same name, put those of each into a folder called as the camera below `root`"
+            f"{before.origin}; {so_many(len(wrong), 'picture')} so; {advice}"
         )
+    if several:
+        findings.warnings.append(
+            f"pictures with boxes of different cameras: {len(several)}, the first {shown(several[0][0].path)}; {advice}"
+        )
+
+
+def _of_two_cameras(rows: Sequence[Detection]) -> tuple[Detection, Detection] | None:
+    """Two of the `rows` of a picture that are of different cameras and of one box, or one of them of the whole picture."""
+    pairs = (pair for pair in combinations(rows, 2) if pair[0].camera != pair[1].camera)
+    return next((pair for pair in pairs if pair[0].box == pair[1].box or None in (pair[0].box, pair[1].box)), None)

@@ -175,9 +175,9 @@ def _found(table: CsvFile, program: Program, root: Path, kept: Container[int], w
     twins, alone = of_shared_files(rows_of_files, kept, files.__contains__)
     advice = f"put the pictures of each deployment into a folder called as its {program.path[0]} below `root`"
     if twins:
-        first, row = twins[0][:2]
+        one, row = twins[0][:2]
         raise UsageError(
-            f"{table.at(row)}: pictures {shown(rows[first][0])} and {shown(rows[row][0])} come to one file, "
+            f"{table.at(row)}: pictures {shown(rows[one][0])} and {shown(rows[row][0])} come to one file, "
             f"{shown(found[rows[row]])}; {advice}"
         )
     if alone:

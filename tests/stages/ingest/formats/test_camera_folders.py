@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
 from stages.ingest.formats import camera_folders
-from stages.ingest.formats.camera_folders import CameraFolders, by_name_and_folder
+from stages.ingest.formats.camera_folders import CameraFolders, by_name_and_folder, in_camera_folders
+from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import list_images
 
 
@@ -42,3 +46,14 @@ def test_pictures_by_name_and_folder_are_those_below_it() -> None:
         for folder in folders
         if (found := [each for each in paths if each.endswith(name) and f"/{folder}/" in f"/{each}"])
     }
+
+
+def test_frames_of_a_video_may_be_of_several_cameras(tmp_path: Path) -> None:
+    pictures(tmp_path, "v.mp4")
+    rows = [Detection("v.mp4", f"line {frame}", frame=frame, camera=camera) for frame, camera in ((1, "A"), (2, "B"))]
+    findings = Findings()
+    assert in_camera_folders(rows, None, tmp_path, IngestParameters(format="csv"), findings) == (rows, None)
+    assert findings.notes + findings.warnings == []
+    rows.append(rows[0]._replace(camera="B", origin="line 3"))
+    with pytest.raises(UsageError, match=r"line 3: 'v\.mp4' is of camera 'B', and of 'A' in line 1"):
+        in_camera_folders(rows, None, tmp_path, IngestParameters(format="csv"), findings)

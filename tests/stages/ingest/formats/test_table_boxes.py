@@ -79,6 +79,24 @@ def test_pictures_of_one_name_are_taken_from_folders_called_as_their_cameras(tmp
             read_samples(table, parameters=by_pattern)
 
 
+def test_boxes_of_one_picture_may_be_of_several_cameras(tmp_path: Path) -> None:
+    write(tmp_path, ["1.jpg"])
+    table, findings = tmp_path / "samples.csv", Findings()
+    rows = [
+        f"1.jpg,{camera},{box}" for camera, box in [("A", "0,0,9,9"), ("B", "9,9,9,9"), ("B", "0,0,9,9"), ("B", ",,,")]
+    ]
+    header = "path,camera,x,y,w,h"
+    table.write_text("\n".join([header, *rows[:2]]))
+    assert read_samples(table, parameters=IngestParameters(format="csv"), findings=findings).camera == ("A", "B")
+    assert "pictures with boxes of different cameras: 1, the first '1.jpg'; if cameras have" in findings.warnings[0]
+    for wrong in rows[2:]:
+        table.write_text("\n".join([header, *rows[:2], wrong]))
+        with pytest.raises(
+            UsageError, match=r"line 4: '1\.jpg' is of camera 'B', and of 'A' in .* line 2; 1 picture so;"
+        ):
+            read_samples(table, parameters=IngestParameters(format="csv"))
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_decimal_commas_between_other_delimiters_are_told(tmp_path: Path, delimiter: str) -> None:
     findings = Findings()
