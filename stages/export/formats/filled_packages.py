@@ -15,6 +15,7 @@ from stages.ingest.decode.crops import Region, window
 from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.detection import Detection
+from stages.ingest.formats.listing import in_other_form
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import number_of
 from stages.output_files import rows_as_csv
@@ -66,7 +67,7 @@ def filled(rows: Sequence[Member], source: IngestedSource) -> Layout:
     So do those of the packages that hold pictures of `rows` outside of the root, in folders of their names. A title that is
     the ID of other animals there becomes `dbc-7`.
     """
-    path_of = _files(rows, source)
+    path_of = paths_of_files(rows, source)
     packages, notes = _packages(rows, source, path_of)
     # an ID in a package may be of pictures that are in no cluster
     there: set[str] = set()
@@ -98,7 +99,7 @@ def filled(rows: Sequence[Member], source: IngestedSource) -> Layout:
     return Layout({place: text for package in packages for place, text in package.written.items()}, notes)
 
 
-def _files(rows: Iterable[Member], source: IngestedSource) -> dict[str, str]:
+def paths_of_files(rows: Iterable[Member], source: IngestedSource) -> dict[str, str]:
     """The path of the row by the file, absolute, that its picture is now.
 
     As seen from the folder of an added package, `media/1.jpg` of the first and `../package2/media/1.jpg` are one file, which
@@ -161,8 +162,7 @@ def _package(
     number: dict[int, int | None] = {}
     files = set[str]()
     elsewhere = 0
-    for line, animal in animals(folder, folder, Counter(), []):
-        file = os.path.normpath(folder / animal.path)
+    for line, animal, file in animals_in_files(folder, folder):
         path = path_of.get(file)
         if path is None:
             elsewhere += bool(place) and _is_alike(animal.path, file, source, path_of)
@@ -176,6 +176,17 @@ def _package(
     if "individualid" not in [name.strip().lower() for name in header]:
         header, lines = [*header, "individualID"], [[*cells, ""] for cells in lines]
     return _Package(folder, place, table.delimiter, header, lines, number, frozenset(files), elsewhere)
+
+
+def animals_in_files(folder: Path, root: Path) -> list[tuple[int, Detection, str]]:
+    """The animals of the package in `folder`, each after its row and before its file below `root`, as `paths_of_files` has it.
+
+    Names of files may have another Unicode form than the package, as when it was ingested.
+    """
+    found = [*animals(folder, root, Counter(), [])]
+    there = in_other_form(root, dict.fromkeys(animal.path for _, animal in found))
+    top = os.path.realpath(root)
+    return [(row, animal, os.path.normpath(f"{top}/{there.get(animal.path, animal.path)}")) for row, animal in found]
 
 
 def _is_alike(path: str, file: str, source: IngestedSource, path_of: Mapping[str, str]) -> bool:

@@ -556,6 +556,14 @@ def test_packages_of_pictures_that_were_added_are_filled_as_well(tmp_path: Path)
     assert f"a package that is not filled: '{added}/media.csv' has no rows" in filled(root, rows).notes[1]
 
 
+def test_a_package_in_another_unicode_form_than_its_files_is_filled(root: Path) -> None:
+    (root / "images" / "a.png").rename(root / "se\u00f1al.png")
+    package(root, {"sen\u0303al": ""})
+    layout = filled(root, [member("se\u00f1al.png", 7, None)])
+    assert individuals(layout) == ["7"]
+    assert layout.notes[0].startswith("individualID of 1 observation filled")
+
+
 def test_the_one_species_of_a_package_is_read_once_more_for_a_new_one(root: Path) -> None:
     tables = package(root / "package", {"images/a": "", "images/b": ""})
     text = (tables / "observations.csv").read_text().replace(",count", ",scientificName").replace(",2", ",Equus quagga")
