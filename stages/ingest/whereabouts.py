@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
@@ -117,9 +118,21 @@ def _share_of_others(place: Path, there: Sequence[str], digests: Mapping[str, st
 
 def named_in_commands(dataset: Artifact) -> Iterator[Path]:
     """The folders that commands named which made `dataset` or the other datasets of its run, as seen from here."""
+    return iter(dict.fromkeys(folder for folder, _ in named_with_roots(dataset)))
+
+
+def named_with_roots(dataset: Artifact) -> Iterator[tuple[Path, Path]]:
+    """Those folders, each with the one that paths there start from: the `--root` of its command, be it there or not."""
     every = [dataset, *reversed(readable_versions(dataset.path.parent))]
-    words = dict.fromkeys(word for each in every for word in each.manifest.command[1:])
-    return (image_root(Path(word)) for word in words if _is_there(word))
+    for words in dict.fromkeys(each.manifest.command[1:] for each in every):
+        joined = [word.partition("=")[2] for word in words if word.startswith("--root=")]
+        root = next((Path(word) for word in [*joined, *_after(words, "--root")]), None)
+        for folder in dict.fromkeys(image_root(Path(word)) for word in words if _is_there(word)):
+            yield folder, root or folder
+
+
+def _after(words: Sequence[str], flag: str) -> list[str]:
+    return [word for before, word in pairwise(words) if before == flag]
 
 
 def _is_there(word: str) -> bool:

@@ -12,7 +12,7 @@ from stages.errors import UsageError
 from stages.export.formats.format import ExportFormat, IngestedSource, Layout, LostPictureError
 from stages.export.members import Member, Members
 from stages.export.pictures import warn_of_changed
-from stages.ingest.whereabouts import find_pictures, named_in_commands
+from stages.ingest.whereabouts import find_pictures, named_with_roots
 from stages.output_files import all_or_nothing, require_new, require_within, write_text
 from stages.reporting import Reporter
 from stages.runs.kept_source import read_source
@@ -57,7 +57,7 @@ def write_layout(
         deployments=deployments,
         paths=set(paths),
         was_at=None if (kept := read_source(members.dataset)) is None else kept.root,
-        named=tuple(named_in_commands(members.dataset)),
+        named=tuple(named_with_roots(members.dataset)),
     )
     if not layout_of.suffix and out.is_file():
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import DbcError, UsageError
-from stages.export.formats.filled_packages import filled
+from stages.export.formats.filled_packages import animals_in_files, filled, paths_of_files
 from stages.export.formats.format import (
     ANIMAL,
     ExportFormat,
@@ -29,7 +29,7 @@ from stages.export.members import Member
 from stages.export.tables import csv_text
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.encounters import seconds, years_away
-from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
+from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.names import is_missing
 from stages.ingest.formats.numbers import number_of, pointed
@@ -124,21 +124,40 @@ def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:
 
 def _with_species(rows: Sequence[Member], source: IngestedSource) -> tuple[list[Member], tuple[str, ...]]:
     """The rows with the species that the package has of their pictures, if it has but one, and notes of what is lost."""
-    species: dict[str, str] = {}
-    if any(row.category is None for row in rows):
-        for folder in source.named:
-            if (folder / OBSERVATIONS).is_file():
-                with suppress(DbcError):
-                    species |= {
-                        animal.path: animal.category for _, animal in animals(folder, source.root, Counter(), [])
-                    }
-    found = [row if row.category else replace(row, category=species.get(row.path) or None) for row in rows]
+    species = _species(rows, source) if any(row.category is None for row in rows) else {}
+    sure = {path: said.pop() for path, said in species.items() if len(said) == 1}
+    found = [row if row.category else replace(row, category=sure.get(row.path) or None) for row in rows]
     n_lost = sum(row.category is None and row.path not in species for row in found)
     advice = (
         "this is a new package, with IDs of its own, because the tables of the one that was ingested are not beside its "
         f"pictures; to fill those, copy {', '.join(ENTRIES)} to {shown(str(source.root))}"
     )
-    return found, (*counts((n_lost, "observations whose scientificName is in tables that were not found")), advice)
+    n_unsure = sum(row.category is None and row.path in species.keys() - sure.keys() for row in found)
+    told = counts(
+        (n_lost, "observations whose scientificName is in tables that were not found"),
+        (n_unsure, "observations without scientificName, because packages say different ones of their picture"),
+    )
+    return found, (*told, advice)
+
+
+def _species(rows: Sequence[Member], source: IngestedSource) -> dict[str, set[str]]:
+    """The species that the packages which commands named have of each picture, by its path."""
+    found: dict[str, set[str]] = {}
+    with suppress(UsageError):
+        path_of = paths_of_files(rows, source)
+        top = os.path.realpath(source.root)
+        path_of = {os.path.normpath(f"{top}/{row.path}"): row.path for row in rows} | path_of
+        for folder, root in source.named:
+            # the folder that was ingested first may lie elsewhere now
+            is_first = source.was_at is not None and os.path.abspath(root) == os.path.abspath(source.was_at)  # noqa: PTH100
+            said: dict[str, str] = {}
+            with suppress(DbcError):
+                if (folder / OBSERVATIONS).is_file():
+                    there = animals_in_files(folder, source.root if is_first else root)
+                    said = {path_of[file]: animal.category for _, animal, file in there if file in path_of}
+            for path, category in said.items():
+                found.setdefault(path, set()).add(category)
+    return found
 
 
 def _deployment(row: Member) -> str:

@@ -34,7 +34,8 @@ class IngestedSource:
 
     `largest_number` is that of all individuals that the run ever had; `deployments` is a table of what is known of each
     camera, for formats that take it. `paths` are all that are written, `was_at` the folder that they started from when they
-    were ingested, if that was kept. `named` are the folders that commands named which made the dataset.
+    were ingested, if that was kept. `named` are the folders that commands named which made the dataset, each with the one
+    that its paths start from.
     """
 
     find: Callable[[], PictureFiles]
@@ -44,7 +45,7 @@ class IngestedSource:
     deployments: Path | None = None
     paths: Collection[str] = ()
     was_at: Path | None = None
-    named: Sequence[Path] = ()
+    named: Sequence[tuple[Path, Path]] = ()
     looked_at: set[str] = field(default_factory=set)
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _seconds: dict[str, list[float]] = field(default_factory=dict)

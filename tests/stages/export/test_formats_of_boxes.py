@@ -556,6 +556,37 @@ def test_packages_of_pictures_that_were_added_are_filled_as_well(tmp_path: Path)
     assert f"a package that is not filled: '{added}/media.csv' has no rows" in filled(root, rows).notes[1]
 
 
+def test_species_of_added_packages_are_read_below_the_folders_of_their_pictures(root: Path) -> None:
+    card = root.parent / "card"
+    (card / "images").mkdir(parents=True)
+    (root / "images" / "b.png").rename(card / "images" / "a.png")
+    named = []
+    for name, species, top in (("one", "lion", root), ("two", "leopard", card), ("three", "puma", card)):
+        tables = package(root.parent / name, {"images/a": ""})
+        file = tables / "observations.csv"
+        file.write_text(file.read_text().replace(",count", ",scientificName").replace(",2", f",{species}"))
+        named.append((tables, top))
+    rows = [member(path, 1, None) for path in ("images/a.png", "../card/images/a.png")]
+
+    def exported(*named: tuple[Path, Path]) -> tuple[dict[str, str], str]:
+        found = PictureFiles(root)
+        parameters = IngestParameters(format="camtrap-dp")
+        source = IngestedSource(lambda: found, parameters, largest_number=9, was_at=root, named=named)
+        layout = FORMATS["camtrap-dp"].layout(rows, source)
+        media, observations = (
+            csv.DictReader(layout.files[f"{name}.csv"].splitlines()) for name in ("media", "observations")
+        )
+        path_of = {row["mediaID"]: row["filePath"] for row in media}
+        return {path_of[row["mediaID"]]: row["scientificName"] for row in observations}, "\n".join(layout.notes)
+
+    assert [*exported(*named[:2])[0].values()] == ["leopard", "lion"]
+    # the package of the first is not there
+    assert [*exported(named[1])[0].values()] == ["leopard", ""]
+    species, told = exported(*named)
+    assert [*species.values()] == ["", "lion"]
+    assert "because packages say different ones of their picture: 1" in told
+
+
 def test_a_package_in_another_unicode_form_than_its_files_is_filled(root: Path) -> None:
     (root / "images" / "a.png").rename(root / "se\u00f1al.png")
     package(root, {"sen\u0303al": ""})
@@ -572,7 +603,9 @@ def test_the_one_species_of_a_package_is_read_once_more_for_a_new_one(root: Path
     parameters = IngestParameters(format="camtrap-dp")
 
     def exported(*named: Path) -> tuple[list[str], Any, str]:
-        source = IngestedSource(lambda: PictureFiles(root), parameters, largest_number=9, named=named)
+        source = IngestedSource(
+            lambda: PictureFiles(root), parameters, largest_number=9, named=[(each, root) for each in named]
+        )
         layout = FORMATS["camtrap-dp"].layout(rows, source)
         found = csv.DictReader(layout.files["observations.csv"].splitlines())
         taxonomic = json.loads(layout.files["datapackage.json"])["taxonomic"]
