@@ -186,11 +186,13 @@ def _check_clusters(given: Given) -> None:
 
 
 def _features(given: Given) -> dict[str, Any]:
+    from stages.assign.stage import assigned_stage
     from stages.export.features import embedded, projector_files, write_distances, write_features, write_projector
-    from stages.export.which_stage import stage_to_search
-    from stages.runs.lineage import newest_features, tell_of_chain
+    from stages.export.members import labels_now
+    from stages.export.which_stage import stage_to_search, stage_to_show
+    from stages.runs.lineage import newest_features, tell_of_chain, with_clusters
 
-    out, distances, projector, run = given["out"], given["distances"], given["projector"], given.run_directory
+    out, distances, projector = given["out"], given["distances"], given["projector"]
     if out is None and distances is None and projector is None:
         raise UsageError(
             "nothing to write: give --out FILE.npz, --out FILE.parquet, --distances FILE.npz or --projector DIR"
@@ -199,14 +201,21 @@ def _features(given: Given) -> dict[str, Any]:
     require_new([out], overwrite=overwrite)
     require_new([distances], argument="distances", overwrite=overwrite)
     require_new([] if projector is None else projector_files(projector), argument="projector", overwrite=overwrite)
-    reporter, stage = given.reporter, given.stage
-    if stage is None:
+    reporter, stage, run = given.reporter, given.stage, given.run_directory
+    clustered = with_clusters(run)
+    if not run.stages("features"):
+        # pictures were added, of which there are none yet
+        run = given.clustered_run
+    merged = clustered.stages("clusters")
+    if stage is None and merged:
+        stage = stage_to_show(clustered, assigned_stage(run), reporter)
+    elif stage is None:
         stage = stage_to_search(run, reporter)
-    elif stage > (last := max([0, *run.stages("features"), *run.stages("clusters")])):
+    elif stage > (last := max([0, *run.stages("features"), *merged])):
         raise UsageError(f"{run.root}: no stage {stage} found, the last is {last}; name another --stage")
     features = newest_features(run, stage, reporter)
     tell_of_chain(run, features, None, reporter)
-    found = embedded(run, features)
+    found = embedded(run, features, labels_now(clustered, stage, newest=run) if stage in merged else None)
     if out is not None:
         write_features(found, out, overwrite=overwrite)
     shape = None if distances is None else write_distances(found, distances, overwrite=overwrite)
@@ -214,6 +223,7 @@ def _features(given: Given) -> dict[str, Any]:
         write_projector(found, projector, overwrite=overwrite)
     return {
         "stage": json_stage(found.stage),
+        "clusters_stage": stage if stage in merged else None,
         "n_samples": len(found.path),
         "dim": int(found.features.shape[1]),
         "out": out,

@@ -17,7 +17,7 @@ from stages.export.tables import csv_text, write_parquet
 from stages.output_files import all_or_nothing, require_new, write_text, write_whole
 from stages.runs.lineage import dataset_of
 from stages.runs.run_directory import RunDirectory, features_manifest
-from stages.runs.source_names import names_of, places
+from stages.runs.source_names import names_of, places, tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN
 from stages.typing import Float32Array, Int32Array, Int64Array
@@ -32,6 +32,7 @@ _THUMBNAIL = 64
 class Embedded:
     """Samples (n) with their `features` (n, d), length 1; `path` of the first frame, and `cluster`, −1 without one.
 
+    `tracklet` is what the source calls it, or its number, empty for none; no list if no sample has one.
     `pid` (n) is −2 for an unknown identity, −1 for junk and 0 for a distractor, which have no name.
     `place` (n) tells samples of one picture or video apart, if there are such: `frame` from 0, −1 if it has none, and what was
     cut out of it, `left`, `top`, `width` and `height` in pixels.
@@ -42,6 +43,7 @@ class Embedded:
     split: list[str]
     camera: list[str]
     identity: list[str]
+    tracklet: list[str]
     pid: Int32Array
     cluster: Int64Array
     features: Float32Array
@@ -49,21 +51,22 @@ class Embedded:
     place: dict[str, Int64Array]
 
 
-def embedded(run: RunDirectory, features: Artifact) -> Embedded:
-    """The samples of the `features` of a run; clusters are those of the same stage, if it has them."""
+def embedded(run: RunDirectory, features: Artifact, labels: Int64Array | None = None) -> Embedded:
+    """The samples of the `features` of a run, in the clusters `labels` (n_train,) if there are any, −1 for none."""
     dataset = dataset_of(run, features)
-    stage = features_manifest(features).summary.stage
     split, first = dataset.read("split"), dataset.read("frame_start")[:-1]
     cluster = np.full(len(split), -1, dtype=np.int64)
-    clusters = run.find("clusters", stage) if stage > 0 else None
-    if clusters is not None and len(labels := clusters.read("labels")) == int((split == TRAIN).sum()):
+    tracklets, _ = tracklet_names(dataset)
+    any_tracklet = any(name is not None for name in tracklets)
+    if labels is not None:
         cluster[split == TRAIN] = labels
     return Embedded(
-        stage=stage,
+        stage=features_manifest(features).summary.stage,
         path=dataset.read("path")[first].tolist(),
         split=[SPLIT_NAMES[each] for each in split],
         camera=[name or "" for name in names_of(dataset, "camera")],
         identity=[name or "" for name in names_of(dataset, "identity")],
+        tracklet=["" if name is None else str(name) for name in tracklets] if any_tracklet else [],
         pid=dataset.read("pid"),
         cluster=cluster,
         features=features.read("pooled"),
@@ -74,7 +77,8 @@ def embedded(run: RunDirectory, features: Artifact) -> Embedded:
 
 def write_features(found: Embedded, file: Path, *, overwrite: bool = False) -> None:
     """Write the samples to `file`, .npz without pickled objects or .parquet; UsageError for another ending."""
-    texts = {name: getattr(found, name) for name in ("path", "split", "camera", "identity")}
+    texts = {name: getattr(found, name) for name in ("path", "split", "camera", "identity", "tracklet")}
+    texts = {name: text for name, text in texts.items() if name != "tracklet" or text}
     if file.suffix == ".parquet":
         write_parquet(
             {**texts, "pid": found.pid, **found.place, "cluster": found.cluster, "features": found.features},

@@ -16,7 +16,7 @@ from stages.features.prepared import compared_features
 from stages.ingest.known_later import NEW
 from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
-from stages.runs.lineage import features_and_dataset
+from stages.runs.lineage import dataset_of, features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
 from stages.runs.source_names import BOX, names_of, samples_are, titled, tracklet_names
 from stages.runs.store import Artifact
@@ -226,6 +226,15 @@ def read_members(
     return Members(stage, rows_of, added_to, max(numbers.given, last.given), changes_since(run, clusters))
 
 
+def labels_now(run: RunDirectory, stage: int, *, newest: RunDirectory) -> Int64Array:
+    """The cluster at `stage` of each train sample (n_train,) of the `newest` dataset, −1 for none, as in `read_members`."""
+    clusters, now = run.require("clusters", stage), newest.require("dataset")
+    dataset, labels = dataset_of(run, clusters), clusters.read("labels")
+    if now.manifest.id == dataset.manifest.id:
+        return labels
+    return _labels_with_added(labels, now, train_places(now, dataset), assignments_of(newest, clusters))
+
+
 def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:
     """(n_samples,) the Euclidean distance of each of `features` (n_samples, d) from the mean of its cluster in `labels`."""
     distance = np.zeros(len(labels))
@@ -254,23 +263,36 @@ def _with_added(
     before: _Clustered, dataset: Artifact, place_before: Int64Array, assigned: Artifact | None
 ) -> _Clustered:
     """What is known of the n train samples: from `before` at `place_before` (n), or where that is −1 from `assigned`."""
-    is_train = dataset.read("split") == TRAIN
     n_train, is_old = len(place_before), place_before >= 0
     grown = _Clustered(
-        np.full(n_train, -1, dtype=np.int64),
+        _labels_with_added(before.labels, dataset, place_before, assigned),
         np.full(n_train, np.nan),
         np.full((n_train, 2), np.nan),
         np.full(n_train, np.nan),
         before.individual,
         before.name,
     )
-    for new, old in zip(grown[:4], before[:4], strict=True):
+    for new, old in zip(grown[1:4], before[1:4], strict=True):
         new[is_old] = old[place_before[is_old]]
     if assigned is not None:
-        place = np.cumsum(is_train)[assigned.read("sample")] - 1
-        grown.labels[place] = assigned.read("label")
-        grown.probability[place] = assigned.read("probability").round(4)
+        grown.probability[_train_place(dataset, assigned)] = assigned.read("probability").round(4)
     return grown
+
+
+def _labels_with_added(
+    before: Int64Array, dataset: Artifact, place_before: Int64Array, assigned: Artifact | None
+) -> Int64Array:
+    """The labels of the n train samples: those `before` at `place_before` (n), or where that is −1 those `assigned`."""
+    labels = np.where(place_before >= 0, before[place_before], -1)
+    if assigned is not None:
+        labels[_train_place(dataset, assigned)] = assigned.read("label")
+    return labels
+
+
+def _train_place(dataset: Artifact, assigned: Artifact) -> Int64Array:
+    """Where the `assigned` samples are among the train samples of `dataset`."""
+    place: Int64Array = np.cumsum(dataset.read("split") == TRAIN)[assigned.read("sample")] - 1
+    return place
 
 
 def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Member]:

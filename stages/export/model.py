@@ -77,7 +77,13 @@ def export_model(run: RunDirectory, stage: int, file: Path | str, *, overwrite: 
         raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
     artifact = run.require("model", stage)
     beside = file.with_suffix(".md")
-    require_new([file, beside], overwrite=overwrite)
+    require_new([file], overwrite=overwrite)
+    if beside.exists() and not overwrite:
+        raise UsageError(
+            f"the card of the model is written beside it, as {beside}, which is there; give `out` another name, or "
+            "`overwrite=True`"
+        )
+    require_new([beside], overwrite=overwrite)
     manifest, dataset = model_manifest(artifact), made_from(run, artifact, "dataset") or run.find("dataset")
     network = open_model(artifact).eval()
     form = _input_form(network.input_form, dataset)
@@ -88,7 +94,7 @@ def export_model(run: RunDirectory, stage: int, file: Path | str, *, overwrite: 
         name=file.name,
         model=manifest,
         dataset=None if dataset is None else dataset_manifest(dataset).summary,
-        metrics=None if metrics is None else metrics_manifest(metrics).summary,
+        metrics=None if metrics is None else metrics_manifest(metrics),
         form=form,
         features=None if features is None else features_manifest(features),
         is_trained=_is_trained(run, artifact),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.manifest import FeaturesManifest, ModelManifest
+from schemas.manifest import FeaturesManifest, MetricsManifest, ModelManifest
 from schemas.stage_names import stage_label
-from schemas.summaries import DatasetSummary, MetricsSummary
+from schemas.summaries import DatasetSummary
 from stages.nn.images import InputForm
 
 _METRICS = ("rank1", "mAP", "mINP", "ari", "nmi", "bcubed_f", "silhouette", "n_clusters", "n_identities")
@@ -21,7 +21,7 @@ class Card:
     name: str
     model: ModelManifest
     dataset: DatasetSummary | None
-    metrics: MetricsSummary | None
+    metrics: MetricsManifest | None
     form: InputForm
     features: FeaturesManifest | None
     is_trained: bool
@@ -30,7 +30,7 @@ class Card:
 def card_text(card: Card) -> str:
     """The card in Markdown. It holds no place of a machine, and no path of a picture."""
     initial, form, parameters = card.model.initial, card.form, card.model.parameters.model_dump(mode="json")
-    metrics = None if card.metrics is None else card.metrics.model_dump(mode="json")
+    metrics = None if card.metrics is None else card.metrics.summary.model_dump(mode="json")
     measured = {} if metrics is None else {name: metrics[name] for name in _METRICS if metrics[name] is not None}
     learned = "Learned without identity labels" if card.is_trained else "Not trained: these are its first weights"
     parts = [
@@ -39,7 +39,9 @@ def card_text(card: Card) -> str:
         f"get similar ones. Made by dbc-reid {card.model.versions.get('dbc-reid', '')}".rstrip()
         + f", stage {stage_label(card.model.summary.stage)}, model {card.model.id[:12]}. {learned}.",
         "## Input",
-        f"RGB pictures of {form.height}×{form.width} (height × width), pixels in [0, 1], minus "
+        "Pictures turned as their EXIF says, in RGB, what is transparent on white, stretched to "
+        f"{form.height}×{form.width} (height × width) by bilinear interpolation with antialiasing (Pillow's BILINEAR; "
+        "without antialiasing, as OpenCV's INTER_LINEAR, shrunk pictures give other features), pixels in [0, 1], minus "
         f"{_numbers(form.statistics.mean)}, divided by {_numbers(form.statistics.std)}. "
         f"Features of length 1 are compared by their scalar product.{_otherwise(card)}",
         "## Use",
@@ -51,7 +53,7 @@ def card_text(card: Card) -> str:
         _table(parameters),
         "## Metrics",
         _table(measured) if measured else "This stage was not evaluated.",
-        "They are of the data above. On other data they can be much worse.",
+        f"They are of the data above. On other data they can be much worse.{_whitening(card.metrics)}",
         "## Limits",
         "- Its data decides what it sees: lighting, place, viewpoint and species other than those in it are untested.\n"
         "- Similar features are no proof of identity. Look at the pictures before you count or decide anything.\n"
@@ -65,6 +67,23 @@ def _otherwise(card: Card) -> str:
     """How the features of the run differ from those of the file, if they do."""
     said = differences(card.features)
     return f" The features that were evaluated {said}, which the file does not do." if said else ""
+
+
+def _whitening(metrics: MetricsManifest | None) -> str:
+    """How features were whitened before they were measured, and how to do it; empty if they were not."""
+    if metrics is None or not metrics.parameters.whiten:
+        return ""
+    ridge, is_auto = metrics.parameters.whiten, metrics.parameters.camera == "auto"
+    by_camera = ", camera by camera if they follow the camera (`--camera auto`)" if is_auto else ""
+    return (
+        f" They were measured after features were whitened by those of the train pictures (`--whiten {ridge:g}`){by_camera}, "
+        "which the file does not do; `dbc eval --whiten 0 --camera ignored` measures features as they are. Whiten yours by "
+        "many pictures as they will come, here the rows of `train`:\n\n```python\nimport numpy as np\n\n"
+        "mean, covariance = train.mean(axis=0), np.cov(train.T, bias=True)\n"
+        f"covariance += {ridge:g} * covariance.trace() / len(mean) * np.eye(len(mean))\n"
+        "features = np.linalg.solve(np.linalg.cholesky(covariance), (features - mean).T).T\n"
+        "features /= np.linalg.norm(features, axis=1, keepdims=True)\n```"
+    )
 
 
 def differences(features: FeaturesManifest | None) -> str:

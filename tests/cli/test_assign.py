@@ -113,6 +113,10 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     path, *_, tracklet = table.splitlines()[-4].split()
     assert tracklet == Path(path).stem
     rows = list(csv.DictReader(io.StringIO(dbc("export", "clusters", "--run", merged).out)))
+    assert dbc("export", "features", "--run", merged, "--out", "features.npz").status == 0
+    with np.load("features.npz") as found:
+        clusters = dict(zip(found["path"].tolist(), found["cluster"].tolist(), strict=True))
+    assert clusters == {row["path"]: int(row["cluster"] or -1) for row in rows}
     added = {Path(row["path"]).name: row for row in rows if row["path"].startswith("../more/")}
     assert (len(rows), len(added)) == (20, 8)
     assert {name: row["individual"] for name, row in added.items()} == listed

@@ -16,6 +16,7 @@ from scipy.spatial.distance import cdist
 
 from schemas.parameters import InitParameters
 from stages.errors import DbcError, UsageError
+from stages.features.whitening import fit_whitening, whitened
 from stages.nn.backbones.register import build_backbone
 from stages.nn.backbones.weights import load_weights, weights_file
 from stages.nn.initial_model import open_model
@@ -50,6 +51,8 @@ def test_features_read_back_without_pickle_and_for_the_projector(dbc: Dbc, crops
     with np.load("f.npz", allow_pickle=False) as found:
         np.testing.assert_array_equal(found["features"], artifact.read("pooled"))
         assert found["path"].tolist() == RunDirectory(crops).require("dataset").read("path").tolist()
+        # the features are those of before training, and the clusters those that were asked for
+        np.testing.assert_array_equal(found["cluster"], RunDirectory(crops).require("clusters", 1).read("labels"))
     told = dbc("export", "features", "--run", crops, "--distances", "d.npz", "--stage", "1", "--json").json
     with np.load("d.npz", allow_pickle=False) as found:
         assert found["distances"].shape == (told["n_rows"], told["n_columns"]) == (len(LEVELS),) * 2
@@ -131,6 +134,21 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
     for told in ("tiny", "32×16", "| n_images | 5 |", "## Limits", "Not trained: these are its first weights"):
         assert told in card
     assert str(crops) not in card
+    refused = dbc("export", "model", "--run", crops, "--out", "model.onnx")
+    assert "the card of the model is written beside it, as model.md, which is there" in refused.line
+
+
+def test_the_card_says_how_its_figures_were_measured_and_whitens_alike(dbc: Dbc, run: Path) -> None:
+    assert dbc("eval", "--run", run, "--stage", "init", "--whiten", "2").status == 0
+    assert dbc("export", "model", "--run", run, "--stage", "init", "--out", "measured.safetensors").status == 0
+    card = Path("measured.md").read_text()
+    assert "bilinear interpolation with antialiasing" in card
+    assert "whitened by those of the train pictures (`--whiten 2`)" in card
+    train = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    found = {"train": train.astype(np.float64), "features": train[:9].astype(np.float64)}
+    exec(card.split("```python\n")[-1].split("```")[0], found)
+    expected = whitened(train[:9], fit_whitening(train, ridge=2.0))
+    np.testing.assert_allclose(found["features"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
