@@ -11,7 +11,7 @@ from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
 from dbc_cli.problems import in_flags, lines_in_flags
 from schemas.stage_names import json_stage
-from stages.errors import DbcError
+from stages.errors import DbcError, MemoryLimitError
 from stages.loop.choice.rules import rule_names
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def select(given: Given) -> None:
     compared = Compared(reporter=given.reporter)
     try:
         measures = [measure_stage(run, stage, compared=compared) for stage in stages]
+    except MemoryLimitError:
+        raise
     except DbcError as error:
         whole = whole_stage(run, [stage for stage in stages if stage > 0])
         named = "" if whole is None else f"; or look at one that is whole: dbc report --stage {whole}"

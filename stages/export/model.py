@@ -80,8 +80,8 @@ def export_model(run: RunDirectory, stage: int, file: Path | str, *, overwrite: 
     require_new([file], overwrite=overwrite)
     if beside.exists() and not overwrite:
         raise UsageError(
-            f"the card of the model is written beside it, as {beside}, which is there; give `out` another name, or "
-            "`overwrite=True`"
+            f"the card of the model, which is written beside it, must be a new file, got {beside}, which is there; give "
+            "another, or `overwrite=True`"
         )
     require_new([beside], overwrite=overwrite)
     manifest, dataset = model_manifest(artifact), made_from(run, artifact, "dataset") or run.find("dataset")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from schemas.stage_names import stage_label
-from stages.errors import DbcError, UsageError
+from stages.errors import DbcError, MemoryLimitError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measured
 from stages.reporting import SILENT, Reporter
@@ -38,6 +38,8 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
         return last[0]
     try:
         measures = measured(run, Compared(reporter=reporter))
+    except MemoryLimitError:
+        raise
     except DbcError as error:
         whole = whole_stage(run, merged)
         told = "" if whole is None else f"; or name a stage that is whole: `stage={whole}`"

@@ -135,7 +135,7 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
         assert told in card
     assert str(crops) not in card
     refused = dbc("export", "model", "--run", crops, "--out", "model.onnx")
-    assert "the card of the model is written beside it, as model.md, which is there" in refused.line
+    assert "the card of the model, which is written beside it, must be a new file, got model.md" in refused.line
 
 
 def test_the_card_says_how_its_figures_were_measured_and_whitens_alike(dbc: Dbc, run: Path) -> None:

@@ -31,7 +31,10 @@ def test_too_little_memory_is_told_with_the_flag_that_a_command_has(
     assert dbc("merge", "--stage", "2", "--merge-percent", "0.25", "--run", run).line.endswith(
         "raise --memory-limit, or merge fewer samples"
     )
-    for command in ("report", "select", "plot"):
+    drawn = dbc("plot", "--run", run)
+    assert drawn.status == 0
+    assert "of memory, and the limit is 800.0 B" in drawn.err
+    for command in ("report", "select"):
         refused = dbc(command, "--run", run)
         assert refused.status == 1
         assert refused.line.endswith("the limit is 800.0 B; end other programs, or take a machine with more memory")

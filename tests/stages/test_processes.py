@@ -73,7 +73,7 @@ def test_one_visible_gpu_for_each_process_is_fine_if_no_two_are_the_same(
 ) -> None:
     machine.setattr(torch.cuda, "device_count", lambda: 1)
     machine.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=uuids[4]))
-    machine.setattr(processes, "together", lambda: Slurm(list(uuids)))
+    machine.setattr(processes, "all_processes", lambda: Slurm(list(uuids)))
     processes._each_has_its_own.cache_clear()
     if refused:
         with pytest.raises(UsageError, match="3 processes on this machine with 1 GPU,"):

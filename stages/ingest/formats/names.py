@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
@@ -167,9 +168,12 @@ def without_several(texts: Sequence[str], *, known: Iterable[str] = ()) -> tuple
 
     It does if its parts, between such as `,` or `and`, are all names of their own, there or among those `known`; between `;`
     or `|`, two of them are enough. Others with these two are only told, but for one name alone beside empty, missing or the
-    same parts (`Ayo;`): that is taken.
+    same parts (`Ayo;`): that is taken, if others have that name, too.
     """
     one = {text: _alone(text) for text in set(texts) if not is_missing(text)}
+    n_texts = Counter([name.casefold() for name in one.values()] + [name.strip().casefold() for name in set(known)])
+    is_taken = {name: may_be_missing(name) or n_texts[name.casefold()] > 1 for name in one.values() if name}
+    one = {text: name if is_taken.get(name, True) else text for text, name in one.items()}
     names = {name for name in one.values() if name}
     alone = {name.strip().casefold() for name in (*names, *known)} - {""}
     several = set()

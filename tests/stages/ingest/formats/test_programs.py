@@ -164,7 +164,7 @@ def test_one_name_beside_parts_that_are_none_is_that_individual(tmp_path, cell):
 
 
 @pytest.mark.parametrize(
-    ("cell", "name"), [("Ayo|left", "Ayo|left"), ("Ayo; Duma; Zed", ""), (";", ""), ("?;?", "?"), ("A+;", "A+")]
+    ("cell", "name"), [("Ayo|left", "Ayo|left"), ("Ayo; Duma; Zed", ""), (";", ""), ("?;?", "?"), ("A+;", "A+;")]
 )
 def test_a_list_is_several_individuals_if_two_of_it_are_known(tmp_path, cell, name):
     pictures(tmp_path, *(f"{n}.JPG" for n in "1234"))
