@@ -190,7 +190,7 @@ def _features(given: Given) -> dict[str, Any]:
     from stages.export.features import embedded, projector_files, write_distances, write_features, write_projector
     from stages.export.members import labels_now
     from stages.export.which_stage import stage_to_search, stage_to_show
-    from stages.runs.lineage import newest_features, tell_of_chain, with_clusters
+    from stages.runs.lineage import dataset_of, newest_features, tell_of_chain, with_clusters
 
     out, distances, projector = given["out"], given["distances"], given["projector"]
     if out is None and distances is None and projector is None:
@@ -213,9 +213,16 @@ def _features(given: Given) -> dict[str, Any]:
         stage = stage_to_search(run, reporter)
     elif stage > (last := max([0, *run.stages("features"), *merged])):
         raise UsageError(f"{run.root}: no stage {stage} found, the last is {last}; name another --stage")
-    features = newest_features(run, stage, reporter)
+    # of pictures that were added there may be only those of a later stage
+    later = [] if given.stage is not None or run.newest_up_to("features", stage) else run.stages("features")
+    if later:
+        given.note(
+            f"the pictures that were added have features of stage {later[-1]} and of none before: these are taken"
+        )
+    features = newest_features(run, later[-1] if later else stage, reporter)
     tell_of_chain(run, features, None, reporter)
-    found = embedded(run, features, labels_now(clustered, stage, newest=run) if stage in merged else None)
+    now = dataset_of(run, features)
+    found = embedded(run, features, labels_now(clustered, stage, now, newest=run) if stage in merged else None)
     if out is not None:
         write_features(found, out, overwrite=overwrite)
     shape = None if distances is None else write_distances(found, distances, overwrite=overwrite)

@@ -38,7 +38,7 @@ from stages.features.camera_whitening import Whitenings
 from stages.features.extracted_alike import warn_of_unlike_before
 from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room
-from stages.features.whitening import NothingToWhitenError
+from stages.features.whitening import NOT_WHITENED, NothingToWhitenError
 from stages.ingest.formats.names import one_individual_note
 from stages.ingest.known_later import KnownLater, read_known_later
 from stages.reporting import Keeping, Reporter
@@ -305,7 +305,7 @@ def measured_features(
             finding, whitenings = None, Whitenings(whitening_of(features, train_rows, ridge=ridge, device=device))
             compared = partial(whitenings.of, train_rows, camid[split == TRAIN])
     except NothingToWhitenError as error:
-        return MeasuredFeatures(rows, (f"features are measured as they are: {error}",))
+        return MeasuredFeatures(rows, (f"{NOT_WHITENED}: {error}",))
     rows[TRAIN] = compared()
     del compared, train_rows
     for number in rows.keys() - {TRAIN}:

@@ -16,7 +16,7 @@ from stages.features.prepared import compared_features
 from stages.ingest.known_later import NEW
 from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
-from stages.runs.lineage import dataset_of, features_and_dataset
+from stages.runs.lineage import features_and_dataset, made_from, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
 from stages.runs.source_names import BOX, names_of, samples_are, titled, tracklet_names
 from stages.runs.store import Artifact
@@ -226,13 +226,24 @@ def read_members(
     return Members(stage, rows_of, added_to, max(numbers.given, last.given), changes_since(run, clusters))
 
 
-def labels_now(run: RunDirectory, stage: int, *, newest: RunDirectory) -> Int64Array:
-    """The cluster at `stage` of each train sample (n_train,) of the `newest` dataset, −1 for none, as in `read_members`."""
-    clusters, now = run.require("clusters", stage), newest.require("dataset")
-    dataset, labels = dataset_of(run, clusters), clusters.read("labels")
+def labels_now(run: RunDirectory, stage: int, now: Artifact, *, newest: RunDirectory) -> Int64Array | None:
+    """The cluster at `stage` of each train sample (n_train,) of the dataset `now`, −1 for none, as in `read_members`.
+
+    None if `now` was not made by adding pictures to the dataset of `run`. DbcError if the clusters are of another.
+    """
+    clusters, dataset = run.require("clusters", stage), run.require("dataset")
+    require_same_dataset(clusters, dataset)
+    labels: Int64Array = clusters.read("labels")
     if now.manifest.id == dataset.manifest.id:
         return labels
-    return _labels_with_added(labels, now, train_places(now, dataset), assignments_of(newest, clusters))
+    before: Artifact | None = now
+    while before is not None and before.manifest.id != dataset.manifest.id:
+        before = made_from(newest, before, "dataset")
+    if before is None:
+        return None
+    is_newest = now.manifest.id == newest.require("dataset").manifest.id
+    assigned = assignments_of(newest, clusters) if is_newest else None
+    return _labels_with_added(labels, now, train_places(now, dataset), assigned)
 
 
 def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:

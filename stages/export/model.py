@@ -90,6 +90,10 @@ def export_model(run: RunDirectory, stage: int, file: Path | str, *, overwrite: 
     features = _features_by(run, artifact, stage)
     # what may be refused comes before the first file
     metrics = run.find("metrics", stage)
+    measured = None if metrics is None else parent_of(metrics, "features")
+    if features is None or measured is None or measured.id != features.manifest.id:
+        # those of the stage may be of features from before this model was trained
+        metrics = None
     card = Card(
         name=file.name,
         model=manifest,

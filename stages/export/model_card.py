@@ -9,6 +9,7 @@ from typing import Any
 from schemas.manifest import FeaturesManifest, MetricsManifest, ModelManifest
 from schemas.stage_names import stage_label
 from schemas.summaries import DatasetSummary
+from stages.features.whitening import NOT_WHITENED
 from stages.nn.images import InputForm
 
 _METRICS = ("rank1", "mAP", "mINP", "ari", "nmi", "bcubed_f", "silhouette", "n_clusters", "n_identities")
@@ -40,8 +41,9 @@ def card_text(card: Card) -> str:
         + f", stage {stage_label(card.model.summary.stage)}, model {card.model.id[:12]}. {learned}.",
         "## Input",
         "Pictures turned as their EXIF says, in RGB, what is transparent on white, stretched to "
-        f"{form.height}×{form.width} (height × width) by bilinear interpolation with antialiasing (Pillow's BILINEAR; "
-        "without antialiasing, as OpenCV's INTER_LINEAR, shrunk pictures give other features), pixels in [0, 1], minus "
+        f"{form.height}×{form.width} (height × width) by bilinear interpolation with antialiasing (Pillow's BILINEAR, after "
+        "Image.draft for large JPEGs; without antialiasing, as OpenCV's INTER_LINEAR, shrunk pictures give other features), "
+        "pixels in [0, 1], minus "
         f"{_numbers(form.statistics.mean)}, divided by {_numbers(form.statistics.std)}. "
         f"Features of length 1 are compared by their scalar product.{_otherwise(card)}",
         "## Use",
@@ -71,7 +73,7 @@ def _otherwise(card: Card) -> str:
 
 def _whitening(metrics: MetricsManifest | None) -> str:
     """How features were whitened before they were measured, and how to do it; empty if they were not."""
-    if metrics is None or not metrics.parameters.whiten:
+    if metrics is None or not metrics.parameters.whiten or any(NOT_WHITENED in note for note in metrics.notes):
         return ""
     ridge, is_auto = metrics.parameters.whiten, metrics.parameters.camera == "auto"
     by_camera = ", camera by camera if they follow the camera (`--camera auto`)" if is_auto else ""

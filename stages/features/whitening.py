@@ -28,6 +28,9 @@ _PART_ROWS = 64
 _FEATURE_BITS = 25
 """Bits that features keep below four times the largest train feature: one more than float32 holds."""
 
+NOT_WHITENED = "features are measured as they are"
+"""Begins a note of metrics whose features were to be whitened and could not be."""
+
 
 class NothingToWhitenError(DbcError):
     """Features among which no two differ, or none at all."""

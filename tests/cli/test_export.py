@@ -138,6 +138,32 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
     assert "the card of the model, which is written beside it, must be a new file, got model.md" in refused.line
 
 
+def test_clusters_of_features_are_those_of_the_same_pictures_or_none(dbc: Dbc, crops: Path) -> None:
+    other = crops.parent / "others"
+    other.mkdir()
+    for level in (20, 90, 160, 230):
+        Image.new("RGB", (16, 32), (level, 255 - level, 60)).save(other / f"n{level}.png")
+    before = RunDirectory(crops).require("clusters", 1).read("labels")
+    assert dbc("ingest", other, "--add", "--run", crops, "--no-identities").status == 0
+    for words in (["--features", "v1"], []):
+        ran = dbc("export", "features", "--run", crops, "--out", "f.npz", "--overwrite", *words)
+        assert ran.status == 0, ran.err
+        with np.load("f.npz") as found:
+            np.testing.assert_array_equal(found["cluster"], before)
+    assert dbc("extract", "--run", crops).status == 0
+    ran = dbc("export", "features", "--run", crops, "--out", "f.npz", "--overwrite")
+    assert ran.status == 0, ran.err
+    with np.load("f.npz") as found:
+        own = dict(zip(found["path"].tolist(), found["cluster"].tolist(), strict=True))
+    assert sorted(own.values()) == [-1] * 4 + sorted(before.tolist())
+    assert dbc("ingest", other, "--new-dataset", "--run", crops, "--no-identities").status == 0
+    assert dbc("extract", "--stage", "init", "--run", crops).status == 0
+    assert dbc("merge", "--stage", "1", "--merge-percent", "0.5", "--run", crops).status == 0
+    refused = dbc("export", "features", "--run", crops, "--out", "g.npz", "--clusters", "v1", "--stage", "1")
+    assert refused.status == 1
+    assert "made from dataset" in refused.line
+
+
 def test_the_card_says_how_its_figures_were_measured_and_whitens_alike(dbc: Dbc, run: Path) -> None:
     assert dbc("eval", "--run", run, "--stage", "init", "--whiten", "2").status == 0
     assert dbc("export", "model", "--run", run, "--stage", "init", "--out", "measured.safetensors").status == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Hashable, Iterable, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
@@ -153,5 +152,9 @@ def _refuse_two_cameras(rows: Iterable[Detection], folders: CameraFolders, findi
 
 def _of_two_cameras(rows: Sequence[Detection]) -> tuple[Detection, Detection] | None:
     """Two of the `rows` of a picture that are of different cameras and of one box, or one of them of the whole picture."""
-    pairs = (pair for pair in combinations(rows, 2) if pair[0].camera != pair[1].camera)
-    return next((pair for pair in pairs if pair[0].box == pair[1].box or None in (pair[0].box, pair[1].box)), None)
+    of_box: dict[object, Detection] = {}
+    for row in rows:
+        if of_box.setdefault(row.box, row).camera != row.camera:
+            return of_box[row.box], row
+    whole = of_box.get(None)
+    return next(((whole, row) for row in rows if whole is not None and row.camera != whole.camera), None)

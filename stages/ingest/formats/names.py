@@ -168,16 +168,17 @@ def without_several(texts: Sequence[str], *, known: Iterable[str] = ()) -> tuple
 
     It does if its parts, between such as `,` or `and`, are all names of their own, there or among those `known`; between `;`
     or `|`, two of them are enough. Others with these two are only told, but for one name alone beside empty, missing or the
-    same parts (`Ayo;`): that is taken, if others have that name, too.
+    same parts (`Ayo;`): that is taken, if others have that name, too. What is itself `known` is one individual.
     """
     one = {text: _alone(text) for text in set(texts) if not is_missing(text)}
-    n_texts = Counter([name.casefold() for name in one.values()] + [name.strip().casefold() for name in set(known)])
+    before = {name.strip().casefold() for name in known}
+    n_texts = Counter([*(name.casefold() for name in one.values()), *before])
     is_taken = {name: may_be_missing(name) or n_texts[name.casefold()] > 1 for name in one.values() if name}
     one = {text: name if is_taken.get(name, True) else text for text, name in one.items()}
     names = {name for name in one.values() if name}
-    alone = {name.strip().casefold() for name in (*names, *known)} - {""}
+    alone = ({name.strip().casefold() for name in names} | before) - {""}
     several = set()
-    for name in names:
+    for name in (name for name in names if name.strip().casefold() not in before):
         is_list = _LISTS.search(name) is not None
         parts = set(_BETWEEN.split(name.strip().casefold()))
         parts = {part for part in parts if not (is_missing(part) or may_be_missing(part))} if is_list else parts
@@ -185,11 +186,13 @@ def without_several(texts: Sequence[str], *, known: Iterable[str] = ()) -> tuple
             several.add(name)
     lists = sorted(filter(_LISTS.search, names - several))
     lines = []
-    if changed := sorted(text for text, name in one.items() if text != name):
+    if changed := sorted(text for text, name in one.items() if name and text != name):
         lines.append(
             f"identities of one name beside empty, missing or the same parts, which is taken: {len(changed)}, such as "
             f"{shown(one[changed[0]])} for {shown(changed[0])}"
         )
+    if nameless := sorted(text for text, name in one.items() if not name):
+        lines.append(f"identities that hold no name, taken for unknown: {len(nameless)}, such as {shown(nameless[0])}")
     if several:
         n = sum(text in several for text in texts)
         lines.append(
