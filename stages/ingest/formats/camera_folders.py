@@ -157,4 +157,9 @@ def _of_two_cameras(rows: Sequence[Detection]) -> tuple[Detection, Detection] | 
         if of_box.setdefault(row.box, row).camera != row.camera:
             return of_box[row.box], row
     whole = of_box.get(None)
-    return next(((whole, row) for row in rows if whole is not None and row.camera != whole.camera), None)
+    other = next((row for row in rows if whole is not None and row.camera != whole.camera), None)
+    if whole is None or other is None:
+        return None
+    # as they are written
+    first, second = sorted((whole, other), key=rows.index)
+    return first, second
