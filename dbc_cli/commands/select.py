@@ -11,7 +11,7 @@ from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
 from dbc_cli.problems import in_flags, lines_in_flags
 from schemas.stage_names import json_stage
-from stages.errors import DbcError, MemoryLimitError
+from stages.errors import DbcError
 from stages.loop.choice.rules import rule_names
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def select(given: Given) -> None:
 
     Below the table each rule is explained in a line.
     """
-    from stages.export.which_stage import taken_unasked, whole_stage
+    from stages.export.which_stage import naming_a_whole_stage, taken_unasked
     from stages.loop.choice.choose import choose, default_rule, reason, told_unjudged
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
@@ -44,18 +44,13 @@ def select(given: Given) -> None:
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
     compared = Compared(reporter=given.reporter)
-    try:
+    merged = [stage for stage in stages if stage > 0]
+    with naming_a_whole_stage(run, merged, "or look at one that is whole: dbc report --stage {}"):
         measures = [measure_stage(run, stage, compared=compared) for stage in stages]
-    except MemoryLimitError:
-        raise
-    except DbcError as error:
-        whole = whole_stage(run, [stage for stage in stages if stage > 0])
-        named = "" if whole is None else f"; or look at one that is whole: dbc report --stage {whole}"
-        raise DbcError(f"{error}{named}") from error
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
     judged = judge(run, measures)
-    last = taken_unasked(run, [stage for stage in stages if stage > 0])
+    last = taken_unasked(run, merged)
     if last is not None and last[0] != chosen[rule]:
         given.note(f"export, report and others take stage {last[0]}, {last[1]}; `stage` names another")
     given.remember(only_read=True)

@@ -16,7 +16,7 @@ from stages.features.prepared import compared_features
 from stages.ingest.known_later import NEW
 from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
-from stages.runs.lineage import features_and_dataset, made_from, require_same_dataset
+from stages.runs.lineage import dataset_chain, features_and_dataset, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
 from stages.runs.source_names import BOX, names_of, samples_are, titled, tracklet_names
 from stages.runs.store import Artifact
@@ -236,10 +236,7 @@ def labels_now(run: RunDirectory, stage: int, now: Artifact, *, newest: RunDirec
     labels: Int64Array = clusters.read("labels")
     if now.manifest.id == dataset.manifest.id:
         return labels
-    before: Artifact | None = now
-    while before is not None and before.manifest.id != dataset.manifest.id:
-        before = made_from(newest, before, "dataset")
-    if before is None:
+    if all(before.manifest.id != dataset.manifest.id for before in dataset_chain(newest, now)):
         return None
     is_newest = now.manifest.id == newest.require("dataset").manifest.id
     assigned = assignments_of(newest, clusters) if is_newest else None

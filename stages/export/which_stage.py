@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from schemas.stage_names import stage_label
 from stages.errors import DbcError, MemoryLimitError, UsageError
@@ -36,14 +36,8 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
     if last is not None:
         reporter.note(f"stage {last[0]} is taken, {last[1]}; another with `stage`")
         return last[0]
-    try:
+    with naming_a_whole_stage(run, merged, "or name a stage that is whole: `stage={}`"):
         measures = measured(run, Compared(reporter=reporter))
-    except MemoryLimitError:
-        raise
-    except DbcError as error:
-        whole = whole_stage(run, merged)
-        told = "" if whole is None else f"; or name a stage that is whole: `stage={whole}`"
-        raise DbcError(f"{error}{told}") from error
     chosen, best = choose_clusters(measures), choose(measures)
     if chosen is None:
         told = f"stage {merged[-1]} is taken, the newest, because none can be chosen"
@@ -55,7 +49,20 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
     return merged[-1] if chosen is None else chosen
 
 
-def whole_stage(run: RunDirectory, merged: Sequence[int]) -> int | None:
+@contextmanager
+def naming_a_whole_stage(run: RunDirectory, merged: Sequence[int], advice: str) -> Iterator[None]:
+    """Let a DbcError end with `advice`, with the newest of the stages `merged` that is whole; not one of too little memory."""
+    try:
+        yield
+    except MemoryLimitError:
+        raise
+    except DbcError as error:
+        whole = _whole_stage(run, merged)
+        told = "" if whole is None else f"; {advice.format(whole)}"
+        raise DbcError(f"{error}{told}") from error
+
+
+def _whole_stage(run: RunDirectory, merged: Sequence[int]) -> int | None:
     """The newest of the stages `merged` that is whole, to be named where none can be chosen; None if there is none."""
     for stage in reversed(merged):
         with suppress(DbcError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from schemas.choices import ArtifactKind
 from schemas.manifest import Parent
@@ -40,6 +40,13 @@ def grown_from(run: RunDirectory, dataset: Artifact) -> Artifact | None:
         return made_from(run, dataset, "dataset")
     except DbcError:
         return None
+
+
+def dataset_chain(run: RunDirectory, dataset: Artifact | None) -> Iterator[Artifact]:
+    """`dataset`, that which pictures were added to, and so on; none if it is None. DbcError if one of them is gone."""
+    while dataset is not None:
+        yield dataset
+        dataset = made_from(run, dataset, "dataset")
 
 
 def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | None:
@@ -128,10 +135,7 @@ def tell_of_another_model(run: RunDirectory, features: Artifact, reporter: Repor
 
 def share_dataset(source: RunDirectory, target: RunDirectory) -> RunDirectory:
     """`target`, which now holds the dataset of `source` after those that pictures were added to, and has it chosen."""
-    chain = [source.require("dataset")]
-    while (grown_from := made_from(source, chain[-1], "dataset")) is not None:
-        chain.append(grown_from)
-    for dataset in reversed(chain):
+    for dataset in reversed([*dataset_chain(source, source.require("dataset"))]):
         target = target.choose(share(dataset, target.directory("dataset", 0)), 0)
     return target
 
@@ -190,9 +194,8 @@ def with_clusters(run: RunDirectory, tell: Callable[[str], None] | None = None) 
 
     If it is not the newest, `tell` is told. `run` itself if no such dataset has clusters.
     """
-    dataset: Artifact | None = run.find("dataset")
-    newest = dataset
-    while dataset is not None:
+    newest = run.find("dataset")
+    for dataset in dataset_chain(run, newest):
         # what was chosen may be made from another dataset
         grown = RunDirectory(run.root, run.pinned).choose(dataset, INIT_STAGE)
         if grown.stages("clusters"):
@@ -201,7 +204,6 @@ def with_clusters(run: RunDirectory, tell: Callable[[str], None] | None = None) 
             if tell is not None and (told := told_unclustered(run, dataset)):
                 tell(told)
             return grown
-        dataset = made_from(run, dataset, "dataset")
     return run
 
 
